@@ -1,0 +1,1 @@
+"""The `odst` command: what an administrator and an operator type."""

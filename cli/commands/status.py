@@ -1,0 +1,93 @@
+"""What goes on: status, transfers, dead letters, versions."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from cli import output
+from cli.client import segment
+from cli.session import Session, with_session
+
+_TRANSFERS = ("name", "state", "size", "bytes_done", "planned", "finished", "error")
+_DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
+_limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+
+
+@click.command()
+@with_session
+def status(session: Session) -> None:
+    """Say what is waiting, and where."""
+    found = session.client.get("status")
+    session.show(found, lambda: _print_status(found))
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    output.print_fields({**found["instance"], "free_bytes": found["free_bytes"], "dead_letters": found["dead_letters"]})
+    print()
+    rows = [{"service": name, "state": figures.get("state"), "figures": _figures(figures)} for name, figures in found["services"].items()]
+    output.print_table(rows, ("service", "state", "figures"), "no service answered")
+    print()
+    output.print_table(found["queues"], ("name", "ready", "consumers"), "no queues yet")
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {output.shown(key, value)}" for key, value in figures.items() if key != "state")
+
+
+@click.command()
+@_limit
+@with_session
+def transfers(session: Session, limit: int) -> None:
+    """List what is moved to this instance, newest first."""
+    session.show_rows(session.client.items("transfers", limit), _TRANSFERS, "Nothing was moved here yet.")
+
+
+@click.group("dead-letters", invoke_without_command=True)
+@click.pass_context
+def dead_letters(context: click.Context) -> None:
+    """Messages that could not be handled; without a subcommand, list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_dead_letters)
+
+
+@dead_letters.command("list")
+@_limit
+@with_session
+def list_dead_letters(session: Session, limit: int) -> None:
+    """List them, with the reason of each."""
+    session.show_rows(session.client.items("dead-letters", limit), _DEAD_LETTERS, "There are no dead letters.")
+
+
+@dead_letters.command()
+@click.argument("letter_id", required=False, metavar="[ID]")
+@with_session
+def replay(session: Session, letter_id: str | None) -> None:
+    """Hand one back to its queue; without ID, all."""
+    answer = session.client.post("dead-letters/replay", {"id": letter_id})
+    session.say(answer, f"replayed {answer['replayed']}")
+
+
+@dead_letters.command()
+@click.argument("letter_id", metavar="ID")
+@with_session
+def discard(session: Session, letter_id: str) -> None:
+    """Remove one for good."""
+    session.client.delete(f"dead-letters/{segment(letter_id)}")
+    session.say({"id": letter_id, "state": "discarded"}, f"discarded {letter_id}")
+
+
+@click.command("version")
+@with_session
+def show_version(session: Session) -> None:
+    """Say which version of the command this is."""
+    try:
+        installed = version("odst")
+    except PackageNotFoundError:
+        installed = "not installed"
+    session.say({"version": installed}, installed)
+
+
+COMMANDS = (status, transfers, dead_letters, show_version)

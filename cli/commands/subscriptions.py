@@ -1,0 +1,44 @@
+"""Webhooks: subscribe, list."""
+
+from __future__ import annotations
+
+import click
+
+from cli import output
+from cli.client import segment
+from cli.session import Session, with_session
+
+_COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created")
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--events", "patterns", multiple=True, required=True, metavar="PATTERN", help="Such as package.published or package.*; repeatable."
+)
+@with_session
+def subscribe(session: Session, url: str, patterns: tuple[str, ...]) -> None:
+    """Have events posted to URL, signed by Standard Webhooks. The secret is shown only now."""
+    made = session.client.post("subscriptions", {"url": url, "events": list(patterns)})
+    session.show(made, lambda: output.print_fields(made))
+
+
+@click.command()
+@with_session
+def subscriptions(session: Session) -> None:
+    """List the subscriptions of the instance."""
+    session.show_rows(
+        session.client.items("subscriptions"), _COLUMNS, "There are no subscriptions yet: odst subscribe URL --events PATTERN"
+    )
+
+
+@click.command()
+@click.argument("subscription_id")
+@with_session
+def unsubscribe(session: Session, subscription_id: str) -> None:
+    """End a subscription."""
+    session.client.delete(f"subscriptions/{segment(subscription_id)}")
+    session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
+
+
+COMMANDS = (subscribe, subscriptions, unsubscribe)

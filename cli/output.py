@@ -1,0 +1,125 @@
+"""What `odst` prints: tables and sentences for people, JSON for programs, bars for those who wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+_STEP = 1024
+_PLAIN_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe, where nobody's window limits it."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print. Plain text when it is not a terminal."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal:
+        made.width = _PLAIN_WIDTH
+    return made
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """Rows as a table of these keys; `empty` is said if there are none."""
+    if not rows:
+        print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right" if _is_number(column) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(shown(column, row.get(column))) for column in columns))
+    console().print(table)
+
+
+def print_fields(document: Mapping[str, Any], columns: Sequence[str] | None = None) -> None:
+    """One thing as lines of key and value."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key in columns or list(document):
+        table.add_row(key.replace("_", " "), escape(shown(key, document.get(key))))
+    console().print(table)
+
+
+def _is_number(column: str) -> bool:
+    return column in {"size", "ready", "consumers", "attempts"} or "bytes" in column
+
+
+def shown(column: str, value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "-"
+    if _is_number(column) and isinstance(value, int) and (column == "size" or "bytes" in column):
+        return size(value)
+    if isinstance(value, Mapping) and {"code", "reason"} <= value.keys():
+        return f"{value['code']}: {value['reason']}"
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return str(value)
+
+
+def size(count: int) -> str:
+    """Bytes in the largest unit of 1024 that fits."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < _STEP:
+            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= _STEP
+    return f"{amount:.1f} TiB"
+
+
+class Bars:
+    """Progress bars, one a step; plain lines at the start and the end of a step when nobody watches."""
+
+    def __init__(self, progress: Progress, *, quiet: bool) -> None:
+        """Use `bars`."""
+        self._progress = progress
+        self._quiet = quiet
+        self._plain = not progress.console.is_terminal
+
+    def step(self, title: str, total: int) -> Callable[[int], None]:
+        """Begin a step of `total` bytes; call the answer with the bytes done in all. Title and end are announced once."""
+        task = self._progress.add_task(title, total=max(total, 1), visible=not self._plain)
+        ended: list[bool] = []
+
+        def update(done: int) -> None:
+            self._update(task, done if total else 1)
+            if done >= total and not ended:
+                ended.append(True)
+                self._say(f"{title}: {size(total)}")
+
+        return update
+
+    def _update(self, task: TaskID, done: int) -> None:
+        self._progress.update(task, completed=done)
+
+    def _say(self, line: str) -> None:
+        if self._plain and not self._quiet:
+            self._progress.console.print(line, markup=False)
+
+
+@contextmanager
+def bars(*, quiet: bool = False) -> Iterator[Bars]:
+    """Bars on standard error, so that standard output stays clean."""
+    columns = (
+        TextColumn("{task.description:<24}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    target = console(stderr=True)
+    with Progress(*columns, console=target, disable=quiet or not target.is_terminal) as progress:
+        yield Bars(progress, quiet=quiet)

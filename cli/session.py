@@ -1,0 +1,82 @@
+"""What every subcommand shares: where the instance is, who asks, and in which form the answer is printed."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from cli import output
+from cli.client import CallFailed, Client
+from shared.core.errors import OdstError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class Session:
+    """The global options. The token is never shown."""
+
+    url: str = DEFAULT_URL
+    token: str | None = field(default=None, repr=False)
+    as_json: bool = False
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """Calls to the instance that was named.
+
+        Raises:
+            click.ClickException: if the file with the token cannot be read.
+        """
+        return Client(self.url, self.token or token_from_file())
+
+    def show(self, document: Any, table: Callable[[], None]) -> None:
+        """Print a document: as JSON if that was asked for, else by `table`."""
+        if self.as_json:
+            output.print_json(document)
+        else:
+            table()
+
+    def show_rows(self, rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
+        """Print a list."""
+        self.show({"items": list(rows)}, lambda: output.print_table(rows, columns, empty))
+
+    def say(self, document: Any, sentence: str) -> None:
+        """Print what was done."""
+        self.show(document, lambda: print(sentence))
+
+
+def token_from_file() -> str | None:
+    """The token in the file that `ODST_TOKEN_FILE` names."""
+    path = os.environ.get("ODST_TOKEN_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"the token file {path} (ODST_TOKEN_FILE) cannot be read: {error}") from error
+
+
+def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Give a command its session, accept `--json` after it too, and turn failures into one line and exit code 1."""
+
+    @click.option("--json", "json_here", is_flag=True, help="Print JSON.")
+    @click.pass_obj
+    @functools.wraps(command)
+    def run(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        session.as_json = bool(kwargs.pop("json_here", False)) or session.as_json
+        try:
+            return command(session, *args, **kwargs)
+        except CallFailed as error:
+            raise click.ClickException(str(error)) from error
+        except OdstError as error:
+            raise click.ClickException(f"{error.code}: {error}") from error
+
+    return run

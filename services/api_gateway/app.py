@@ -1,0 +1,85 @@
+"""The Flask application: which doors there are, and what all of them have in common."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask, Response, g, request
+
+from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, uploads
+from services.api_gateway.ports import Services
+from shared.runtime.bus.dead_letters import DeadLetters
+from shared.runtime.bus.rpc import RpcClient
+from shared.runtime.bytestore.filesystem import FilesystemByteStore
+from shared.runtime.keys import InstanceKey
+from shared.runtime.logging import CORRELATION_HEADER, bind_correlation_id, correlation_id, get_logger
+
+log = get_logger(__name__)
+_QUIET = ("/healthz", "/readyz", "/metrics")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Everything that the doors use."""
+
+    settings: ApiGatewaySettings
+    services: Services
+    store: FilesystemByteStore
+    key: InstanceKey
+    dead_letters: DeadLetters
+
+
+def create_app(settings: ApiGatewaySettings) -> Flask:
+    """The gateway as configured. Opens no connection yet."""
+    return assemble(
+        Outside(
+            settings,
+            RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds),
+            FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20),
+            InstanceKey.load_or_create(settings.layout),
+            DeadLetters(settings.amqp_uri, settings.broker_timeout_seconds),
+        )
+    )
+
+
+def assemble(outside: Outside) -> Flask:
+    """All doors, on the given outside."""
+    app = Flask("odst", static_folder=None)
+    app.request_class = uploads.UploadRequest
+    app.url_map.merge_slashes = False
+    problems.install(app)
+    app.before_request(_begin)
+    app.after_request(_end)
+    guard = auth.Guard(outside.services)
+    app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
+    app.register_blueprint(admin.doors(outside.services, outside.settings, guard))
+    app.register_blueprint(dead_letters.doors(outside.dead_letters, guard))
+    app.register_blueprint(downloads.doors(outside.services, outside.store, outside.settings))
+    app.register_blueprint(peers.doors(outside.services, outside.store, outside.key, outside.settings))
+    app.register_blueprint(health.doors(outside, guard))
+    app.register_blueprint(metrics.doors(outside))
+    return app
+
+
+def _begin() -> None:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(process="api_gateway")
+    bind_correlation_id(request.headers.get(CORRELATION_HEADER))
+    g.began = time.monotonic()
+
+
+def _end(response: Response) -> Response:
+    response.headers[CORRELATION_HEADER] = correlation_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    if request.path.startswith(("/api/", "/ods/")):
+        response.headers.setdefault("Cache-Control", "no-store")
+    seconds = time.monotonic() - g.get("began", time.monotonic())
+    metrics.observe(request.method, request.url_rule.rule if request.url_rule else "none", response.status_code, seconds)
+    if request.path not in _QUIET:
+        log.info("request_served", method=request.method, path=request.path[:300], status=response.status_code, seconds=round(seconds, 4))
+    return response

@@ -1,0 +1,37 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, field_validator
+
+from shared.runtime.settings import Settings
+
+
+class ApiGatewaySettings(Settings):
+    """What the gateway reads from the configuration."""
+
+    listen: Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$")] = "127.0.0.1:8080"
+    """Address and port to listen on."""
+    gateway_threads: Annotated[int, Field(ge=2, le=512)] = 32
+    """Requests that are served side by side."""
+    distribution_context: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "CasperShare"
+    """First part of the path by which Jamf's clients ask: `/<context>/Packages/<name>`."""
+    accel_prefix: Annotated[str, StringConstraints(pattern=r"^(/[\w-]+)*$")] = ""
+    """Internal location of nginx that maps to the `blobs/sha256` folder; bytes are then sent by nginx (X-Accel-Redirect)."""
+    metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks (CIDR) from which `/metrics` may be read."""
+
+    @field_validator("metrics_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("metrics_networks", mode="after")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
+        return value

@@ -1,0 +1,49 @@
+"""Reading small JSON bodies of which nothing is trusted."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.core.errors import InvalidInput
+
+MAX_JSON_BYTES = 64 * 1024
+
+
+class Body(BaseModel):
+    """Base of all request bodies: unknown fields are refused, so that a typing error shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def read(model: type[B]) -> B:
+    """The request's JSON body as `model`.
+
+    Raises:
+        InvalidInput: BODY_INVALID, naming every field that is wrong.
+    """
+    request.max_content_length = MAX_JSON_BYTES
+    try:
+        return model.model_validate_json(request.get_data() or b"{}")
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_url=False))
+        raise InvalidInput(f"the body cannot be used: {faults}"[:1000], "BODY_INVALID") from error
+
+
+def whole_number(name: str, default: int, least: int, most: int) -> int:
+    """A number from the query.
+
+    Raises:
+        InvalidInput: QUERY_INVALID, if it is no number in range.
+    """
+    text: Any = request.args.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or not least <= int(text) <= most:  # noqa: PLR2004
+        raise InvalidInput(f"{name} must be a whole number from {least} to {most}", "QUERY_INVALID")
+    return int(text)

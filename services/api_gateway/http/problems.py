@@ -1,0 +1,80 @@
+"""Errors as problem details (RFC 9457): one table from error to status, one shape for all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from shared.core import errors
+from shared.core.errors import OdstError
+from shared.runtime.logging import correlation_id, get_logger
+
+log = get_logger(__name__)
+
+STATUS: tuple[tuple[type[OdstError], int], ...] = (
+    (errors.InsufficientSpace, 507),
+    (errors.ServiceTimeout, 504),
+    (errors.ServiceUnavailable, 503),
+    (errors.PeerUnreachable, 502),
+    (errors.PeerLied, 502),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
+    (errors.DigestMismatch, 400),
+    (errors.ManifestInvalid, 422),
+    (errors.InvalidInput, 400),
+)
+"""The first that fits; anything else is 500."""
+
+_CODES = {400: "REQUEST_INVALID", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "BODY_TOO_LARGE", 415: "MEDIA_TYPE_UNSUPPORTED", 416: "RANGE_NOT_SATISFIABLE"}
+
+
+def status_of(error: OdstError) -> int:
+    """HTTP status of an error."""
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An answer that says what is wrong and what to do."""
+    document = {
+        "type": f"urn:odst:error:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "correlation_id": correlation_id(),
+    }
+    return Response(json.dumps(document), status, headers, mimetype="application/problem+json")
+
+
+def answer(error: OdstError) -> Response:
+    """The problem that an error is."""
+    status = status_of(error)
+    headers = {"Connection": "close"}
+    if status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = 'Bearer realm="odst"'
+    if status in (503, 504, 507):
+        headers["Retry-After"] = "5"
+    return problem(status, error.code, error.message, headers)
+
+
+def install(app: Flask) -> None:
+    """Let every error leave as a problem; the unexpected ones without their details."""
+    app.register_error_handler(OdstError, answer)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range")}
+    return problem(status, _CODES.get(status, "REQUEST_REFUSED"), error.description or "", {**kept, "Connection": "close"})
+
+
+def _unexpected(error: Exception) -> Any:
+    log.error("request_failed", exc_info=error)
+    return problem(500, "INTERNAL", "an internal error; the log has the details under this correlation id", {"Connection": "close"})

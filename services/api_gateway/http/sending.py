@@ -1,0 +1,143 @@
+"""Sending a file: conditional requests and single ranges (RFC 9110), with the bytes sent by the kernel or by nginx.
+
+Flask's `send_file` reaches a range by reading up to it; here the file is positioned and handed to the server's
+`wsgi.file_wrapper`, which gunicorn turns into `sendfile(2)`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from flask import Response, request
+from werkzeug.http import http_date, parse_date, parse_if_range_header, parse_range_header, quote_etag, unquote_etag
+from werkzeug.wsgi import wrap_file
+
+from shared.core.digest import Digest
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What is sent: the same on every instance, so that a client may resume at another site."""
+
+    sha256: Digest
+    size: int
+    modified: dt.datetime
+    name: str | None = None
+
+    @property
+    def etag(self) -> str:
+        """Opaque tag, without quotes."""
+        return str(self.sha256)
+
+    def headers(self) -> dict[str, str]:
+        """Headers of every answer about it."""
+        headers = {
+            "ETag": quote_etag(self.etag),
+            "Last-Modified": http_date(self.modified),
+            "Accept-Ranges": "bytes",
+            "Content-Type": "application/octet-stream",
+        }
+        if self.name:
+            plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in self.name)
+            headers["Content-Disposition"] = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(self.name, safe='')}"
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which bytes, with which status."""
+
+    status: int
+    start: int
+    stop: int
+
+
+def choose_part(representation: Representation, method: str, headers: Mapping[str, str]) -> Part:
+    """What a request with these headers gets: 200, 206, 304, 412 or 416 (RFC 9110, sections 13 and 14).
+
+    Several ranges, or one that is malformed, get the whole: a server may ignore a Range header.
+    """
+    size = representation.size
+    blocked = _precondition(representation, headers)
+    if blocked:
+        return Part(blocked, 0, 0)
+    ranges = parse_range_header(headers.get("Range")) if method == "GET" else None
+    if ranges is None or ranges.units != "bytes" or len(ranges.ranges) != 1 or not _if_range_holds(representation, headers):
+        return Part(200, 0, size)
+    chosen = ranges.range_for_length(size)
+    if chosen is None:
+        return Part(416, 0, 0)
+    return Part(206, chosen[0], chosen[1])
+
+
+def _precondition(representation: Representation, headers: Mapping[str, str]) -> int | None:
+    tag, modified = representation.etag, representation.modified.replace(microsecond=0)
+    if "If-Match" in headers:
+        if not _tag_in(headers["If-Match"], tag, weak=False):
+            return 412
+    elif (since := parse_date(headers.get("If-Unmodified-Since"))) and modified > since:
+        return 412
+    if "If-None-Match" in headers:
+        return 304 if _tag_in(headers["If-None-Match"], tag, weak=True) else None
+    if (since := parse_date(headers.get("If-Modified-Since"))) and modified <= since:
+        return 304
+    return None
+
+
+def _tag_in(field: str, tag: str, *, weak: bool) -> bool:
+    if field.strip() == "*":
+        return True
+    for item in field.split(","):
+        value, is_weak = unquote_etag(item.strip())
+        if value == tag and (weak or not is_weak):
+            return True
+    return False
+
+
+def _if_range_holds(representation: Representation, headers: Mapping[str, str]) -> bool:
+    field = headers.get("If-Range")
+    if not field:
+        return True
+    condition = parse_if_range_header(field)
+    if condition.date is not None:
+        return condition.date == representation.modified.replace(microsecond=0)
+    return condition.etag == representation.etag and not field.startswith("W/")
+
+
+def send(representation: Representation, path: Path, accel_uri: str | None = None) -> Response:
+    """The answer to the present request for this file.
+
+    With `accel_uri`, nginx in front sends the bytes and answers ranges; the headers are ours all the same.
+
+    Raises:
+        FileNotFoundError: if the file is not there; nothing was sent then.
+    """
+    part = choose_part(representation, request.method, request.headers)
+    headers = representation.headers()
+    if part.status in (304, 412):
+        return Response(status=part.status, headers={name: headers[name] for name in ("ETag", "Last-Modified")})
+    if part.status == 416:  # noqa: PLR2004
+        return Response(status=416, headers={"Content-Range": f"bytes */{representation.size}", "Accept-Ranges": "bytes"})
+    if accel_uri:
+        path.stat()
+        return Response(status=200, headers=headers | {"X-Accel-Redirect": accel_uri})
+    if part.status == 206:  # noqa: PLR2004
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{representation.size}"
+    headers["Content-Length"] = str(part.stop - part.start)
+    return _stream(path, part, headers)
+
+
+def _stream(path: Path, part: Part, headers: dict[str, str]) -> Response:
+    file: BinaryIO = path.open("rb", buffering=0)  # type: ignore[assignment]
+    if request.method == "HEAD" or part.start == part.stop:
+        file.close()
+        return Response(status=part.status, headers=headers)
+    file.seek(part.start)
+    return Response(wrap_file(request.environ, file, _BLOCK), part.status, headers, direct_passthrough=True)

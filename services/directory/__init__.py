@@ -1,0 +1,1 @@
+"""Who: people, roles and API tokens."""

@@ -1,0 +1,38 @@
+"""Between rows and values."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from services.directory.domain.people import Person
+from services.directory.domain.rights import Role
+from services.directory.domain.tokens import Token
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_TIMES = ("created", "expires", "last_used", "revoked")
+
+
+def to_text(time: dt.datetime) -> str:
+    """A time as it is stored."""
+    return time.astimezone(dt.UTC).strftime(_FORMAT)
+
+
+def to_time(text: str) -> dt.datetime:
+    """A stored time."""
+    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
+
+
+def row_of(value: Person | Token) -> dict[str, Any]:
+    """A person or a token as a row: the columns are its fields."""
+    fields = dataclasses.asdict(value)
+    times = {name: to_text(fields[name]) for name in _TIMES if fields.get(name)}
+    return fields | times | {"role": value.role.value}
+
+
+def token_of(row: Any) -> Token:
+    """A row as a token."""
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+    times = {name: to_time(fields[name]) for name in _TIMES if fields[name]}
+    return Token(**fields | times | {"role": Role(fields["role"])})

@@ -1,0 +1,1 @@
+"""Rights, people and tokens."""

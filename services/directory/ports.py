@@ -1,0 +1,59 @@
+"""What the directory handlers need from outside."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from services.directory.domain.people import Credentials, Person
+from services.directory.domain.tokens import Token
+
+
+class Register(Protocol):
+    """People and tokens, kept."""
+
+    def has_people(self) -> bool:
+        """True if anybody was ever added."""
+
+    def add_first(self, person: Person, token: Token, hand_over: Callable[[], None]) -> bool:
+        """Add the first person with a token, in one transaction; False, and nothing done, if there are people already.
+
+        `hand_over` is called last before the commit; if it raises, nothing was added.
+        """
+
+    def find_token(self, sha256: str) -> Token | None:
+        """The token with this SHA-256."""
+
+    def tokens(self) -> Sequence[Token]:
+        """All tokens, newest first."""
+
+    def add_token(self, token: Token) -> None:
+        """Keep a new token."""
+
+    def note_use(self, token_id: str, when: dt.datetime) -> None:
+        """Write when a token was last used; an earlier time than the one that is there changes nothing."""
+
+    def revoke_token(self, token_id: str, when: dt.datetime, check: Callable[[Sequence[Token]], None]) -> None:
+        """Revoke a token, unless `check` refuses by raising.
+
+        `check` sees all tokens within the transaction, so that two revocations cannot pass each other. A token that is
+        revoked already keeps its time.
+        """
+
+    def counts(self) -> dict[str, int]:
+        """Numbers of `people` and `tokens`."""
+
+
+class HandOver(Protocol):
+    """The way of the first credentials to the person who installs."""
+
+    def write(self, credentials: Credentials) -> None:
+        """Put them where only that person reads them; returns when they are safely there."""
+
+
+class Passwords(Protocol):
+    """Password hashing."""
+
+    def hash(self, password: str) -> str:
+        """A salted, slow hash with its parameters."""

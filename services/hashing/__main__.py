@@ -1,0 +1,12 @@
+"""`python -m services.hashing`: one hashing worker. Start more, on this box or another, to share the queue."""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import sys  # noqa: E402 - nothing may be imported before patching
+
+from services.hashing.service import HOSTED  # noqa: E402
+from shared.runtime.services import run  # noqa: E402
+
+sys.exit(run([HOSTED], "hashing"))

@@ -1,0 +1,1 @@
+"""Telling: webhooks, signed, tried until they arrive."""

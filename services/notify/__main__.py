@@ -1,0 +1,12 @@
+"""`python -m services.notify`: one notify process; start more to share the deliveries."""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import sys  # noqa: E402 - nothing may be imported before patching
+
+from services.notify.service import HOSTED  # noqa: E402
+from shared.runtime.services import run  # noqa: E402
+
+sys.exit(run([HOSTED], "notify"))

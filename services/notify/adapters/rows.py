@@ -1,0 +1,54 @@
+"""Between rows and values."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
+from services.notify.domain.subscriptions import Subscription, SubscriptionState
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_CLAIM_FIELDS = [field.name for field in dataclasses.fields(Claim)]
+_DELIVERY_FIELDS = [field.name for field in dataclasses.fields(Delivery)]
+
+
+def to_text(time: dt.datetime | None) -> str | None:
+    """A time as it is stored."""
+    return time.astimezone(dt.UTC).strftime(_FORMAT) if time else None
+
+
+def to_time(text: str) -> dt.datetime:
+    """A stored time."""
+    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
+
+
+def subscription_row(subscription: Subscription) -> dict[str, Any]:
+    """A subscription as a row; patterns hold no spaces."""
+    changed = {"events": " ".join(subscription.events), "state": subscription.state.value, "created": to_text(subscription.created)}
+    return dataclasses.asdict(subscription) | changed
+
+
+def subscription_of(row: Any) -> Subscription:
+    """A row as a subscription."""
+    changed = {"events": tuple(row.events.split()), "state": SubscriptionState(row.state), "created": to_time(row.created)}
+    return Subscription(**dict(row._mapping) | changed)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+
+
+def delivery_row(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as a row."""
+    changed = {"state": delivery.state.value, "created": to_text(delivery.created), "next_attempt": to_text(delivery.next_attempt)}
+    return dataclasses.asdict(delivery) | changed
+
+
+def delivery_of(row: Any) -> Delivery:
+    """A row as a delivery."""
+    fields = {name: getattr(row, name) for name in _DELIVERY_FIELDS}
+    again = to_time(row.next_attempt) if row.next_attempt else None
+    return Delivery(**fields | {"state": DeliveryState(row.state), "created": to_time(row.created), "next_attempt": again})
+
+
+def claim_of(row: Any) -> Claim:
+    """A joined row as a claim."""
+    return Claim(**{name: getattr(row, name) for name in _CLAIM_FIELDS})

@@ -1,0 +1,1 @@
+"""Patterns, targets, signatures, the schedule, and what follows from an answer."""

@@ -1,0 +1,34 @@
+"""Subscriptions: who wants to be told what."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.notify.domain.patterns import matches
+
+
+class SubscriptionState(StrEnum):
+    """Whether anything is sent."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    """The receiver said that it is gone (410)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A receiver, the secret that it shares with us, and its patterns."""
+
+    subscription_id: str
+    url: str
+    secret: str = field(repr=False)
+    events: tuple[str, ...]
+    created_by: str
+    created: dt.datetime
+    state: SubscriptionState = SubscriptionState.ACTIVE
+
+    def wants(self, event_type: str) -> bool:
+        """True if events of this type are sent here."""
+        return self.state is SubscriptionState.ACTIVE and any(matches(pattern, event_type) for pattern in self.events)

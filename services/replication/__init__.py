@@ -1,0 +1,1 @@
+"""Moving: peers, registrations, and the journey of each package to here."""

@@ -1,0 +1,12 @@
+"""`python -m services.replication`: one replication worker. Start more to share the slices of a large package."""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import sys  # noqa: E402 - nothing may be imported before patching
+
+from services.replication.service import HOSTED  # noqa: E402
+from shared.runtime.services import run  # noqa: E402
+
+sys.exit(run([HOSTED], "replication"))

@@ -1,0 +1,31 @@
+"""Settings of the replication service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.core.slices import SLICE_CHUNKS
+from shared.runtime.settings import Settings
+
+
+class ReplicationSettings(Settings):
+    """What the replication service reads from the configuration."""
+
+    slices_at_once: Annotated[int, Field(ge=1, le=32)] = 3
+    """Slices that one process fetches side by side."""
+    slice_chunks: Annotated[int, Field(ge=1, le=64)] = SLICE_CHUNKS
+    """Chunks of 1 MiB in one request."""
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 15
+    """How long a slice stays with a worker that shows no sign of life."""
+    poll_seconds: Annotated[float, Field(ge=1, le=86400)] = 300
+    """How often each peer's change feed is read besides its announcements; with a fifth of jitter."""
+    peer_connect_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    peer_read_seconds: Annotated[float, Field(gt=0, le=120)] = 20
+    """Longest silence of a peer within an answer."""
+    slow_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024
+    """A source slower than this for 30 seconds is dropped for the slice."""
+    strikes_allowed: Annotated[int, Field(ge=1)] = 3
+    """Bad chunks after which a source is banned."""
+    ban_seconds: Annotated[float, Field(gt=0)] = 3600

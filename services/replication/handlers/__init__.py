@@ -1,0 +1,1 @@
+"""What replication does with events and questions."""

@@ -1,0 +1,78 @@
+"""Announcing: ringing at peers, and hearing their rings. A ring is a hint; losing one costs time, never a package."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.replication.domain.peer import Peer, PeerState
+from services.replication.ports import Announcement, PeerClient, Peers, StorageService
+from shared.contracts import events
+from shared.core.errors import OdstError, PeerLied, PeerUnreachable
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+_LAST_ATTEMPT = 8
+"""After so many tries the peer's own poll will find the news."""
+
+
+@dataclass
+class AnnouncingHandlers:
+    """Everything about announcements."""
+
+    peers: Peers
+    client: PeerClient
+    storage: StorageService
+    clock: Any
+    ring_loop: Callable[[], None]
+
+    def announce(self, event: events.PackagePublishedV1) -> None:
+        """Step 3 of the seed: every peer is to hear it, but the one that it came from."""
+        with self.peers.changing() as changes:
+            for peer in changes.active_peers():
+                if str(peer.peer_id) != event.received_from:
+                    changes.announce_to(str(peer.peer_id), self.clock())
+        self.ring_loop()
+
+    def ring_due(self) -> bool:
+        """Ring at each peer that is due; True if any was."""
+        due = self.peers.due_announcements(self.clock())
+        if not due:
+            return False
+        epoch, seq = self.storage.feed_position()
+        for announcement in due:
+            self._ring(announcement, epoch, seq)
+        return True
+
+    def _ring(self, announcement: Announcement, epoch: str, seq: int) -> None:
+        peer = self.peers.get(announcement.peer_id)
+        error: OdstError | None = None
+        if peer is not None and peer.state is PeerState.ACTIVE:
+            with self.peers.changing() as changes:
+                changes.drop_announcement(announcement.peer_id)
+            try:
+                self.client.announce(peer, epoch, seq)
+                log.info("peer_announced_to", peer_id=announcement.peer_id, seq=seq)
+            except (PeerUnreachable, PeerLied) as failure:
+                error = failure
+            self._note(peer, announcement, error)
+
+    def _note(self, peer: Peer, announcement: Announcement, error: OdstError | None) -> None:
+        now = self.clock()
+        with self.peers.changing() as changes:
+            fresh = changes.peer(str(peer.peer_id)) or peer
+            if error is None:
+                changes.save_peer(replace(fresh, last_contact=now, last_error=None))
+                return
+            changes.save_peer(replace(fresh, last_error=str(error)[:300]))
+            if announcement.attempts < _LAST_ATTEMPT:
+                wait = dt.timedelta(seconds=2**announcement.attempts)
+                changes.announce_to(announcement.peer_id, now + wait, announcement.attempts + 1)
+        log.warning("announcement_failed", peer_id=announcement.peer_id, attempt=announcement.attempts + 1, error=str(error))
+
+    def hear(self, peer_id: str, epoch: str, seq: int) -> None:
+        """A peer rang."""
+        with self.peers.changing() as changes:
+            changes.dispatch(events.PeerAnnouncedV1(peer_id=peer_id, epoch=epoch, seq=seq))

@@ -1,0 +1,143 @@
+"""Planning and ending transfers. Step 5 of the seed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.replication.domain.peer import Peer
+from services.replication.domain.transfer import ENDED_STATES, OPEN_STATES, Transfer, TransferState
+from services.replication.ports import PeerClient, Peers, StorageService, TransferChanges, Transfers
+from shared.contracts import events
+from shared.core.digest import RECORD_SIZE, ChunkDigests, chunk_count
+from shared.core.errors import InsufficientSpace, ManifestInvalid, PeerLied, PeerUnreachable
+from shared.core.manifest import Manifest
+from shared.core.slices import plan
+from shared.runtime.bytestore.port import ByteStore
+from shared.runtime.logging import bound, correlation_id, get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass
+class PlanningHandlers:
+    """From a wanted package to slices on the list, and from a published one to the end of its transfer."""
+
+    peers: Peers
+    transfers: Transfers
+    client: PeerClient
+    storage: StorageService
+    store: ByteStore
+    clock: Any
+    open_manifest: Callable[[bytes], Manifest]
+    offload: Callable[..., Any]
+    ring_workers: Callable[[], None]
+    slice_chunks: int
+
+    def plan_wanted(self, event: events.PackageWantedV1) -> None:
+        """Reserve space, get the chunk list, cut the slices. Knowing the package already is success.
+
+        With no room, or no source at hand, nothing is planned: storage rings again while the package is wanted.
+
+        Raises:
+            PeerUnreachable: if no source gave a usable chunk list.
+        """
+        with self.transfers.changing() as changes:
+            known = changes.of_package(event.package_id)
+        if known and known.state not in ENDED_STATES:
+            self.ring_workers()
+            return
+        sources = [peer for peer in self.peers.sources_of(event.package_id) if peer.is_source(self.clock())]
+        if not sources:
+            log.info("transfer_waits_for_source", package_id=event.package_id, name=event.name)
+            return
+        manifest = self.open_manifest(self.storage.manifest(event.package_id))
+        transfer = self._new_transfer(manifest)
+        try:
+            self.offload(self.store.reserve, transfer.transfer_id, manifest.size)
+        except InsufficientSpace as error:
+            self.store.drop_incoming(transfer.transfer_id)
+            log.warning("transfer_waits_for_space", package_id=event.package_id, size=manifest.size, error=str(error))
+            return
+        self._begin(transfer, manifest, sources)
+
+    def _begin(self, transfer: Transfer, manifest: Manifest, sources: list[Peer]) -> None:
+        try:
+            self.store.write_chunk_list(transfer.transfer_id, self._chunk_list(manifest, sources))
+        except (PeerUnreachable, InsufficientSpace):
+            self.store.drop_incoming(transfer.transfer_id)
+            raise
+        slices = plan(manifest.size, self.slice_chunks)
+        with self.transfers.changing() as changes:
+            rival = changes.of_package(manifest.package_id)
+            if rival is None or rival.state in ENDED_STATES:
+                changes.save(transfer)
+                changes.add_slices(transfer.transfer_id, slices)
+                rival = None
+                if not slices:
+                    assemble(changes, transfer, self.clock())
+        if rival is not None:
+            self.store.drop_incoming(transfer.transfer_id)
+            return
+        log.info("transfer_planned", transfer_id=transfer.transfer_id, name=transfer.name, size=transfer.size, slices=len(slices))
+        self.ring_workers()
+
+    def _chunk_list(self, manifest: Manifest, sources: list[Peer]) -> ChunkDigests:
+        for peer in sources:
+            try:
+                packed = self.client.chunk_digests(peer, manifest.package_id, chunk_count(manifest.size) * RECORD_SIZE)
+                chunks = ChunkDigests(packed)
+                manifest.check_chunk_list(chunks)
+            except (PeerUnreachable, PeerLied, ManifestInvalid) as error:
+                log.warning("chunk_list_refused", peer_id=str(peer.peer_id), package_id=manifest.package_id, error=str(error))
+            else:
+                return chunks
+        raise PeerUnreachable(f"none of {len(sources)} sources gave the chunk list of {manifest.name}")
+
+    def _new_transfer(self, manifest: Manifest) -> Transfer:
+        now = self.clock()
+        return Transfer(
+            str(uuid.uuid4()), manifest.package_id, manifest.name.text, manifest.size, manifest.sha256, manifest.sha1, correlation_id(), now, now
+        )
+
+    def close(self, event: events.PackagePublishedV1) -> None:
+        """The package is published here: its transfer, if there was one, is done."""
+        self._end(event.package_id, TransferState.DONE, None)
+
+    def fail(self, event: events.PackageQuarantinedV1) -> None:
+        """The package was refused here."""
+        self._end(event.package_id, TransferState.FAILED, f"{event.code}: {event.reason}")
+
+    def _end(self, package_id: str, state: TransferState, error: str | None) -> None:
+        now = self.clock()
+        with self.transfers.changing() as changes:
+            transfer = changes.of_package(package_id)
+            if transfer is None or transfer.state in ENDED_STATES:
+                return
+            changes.save(replace(transfer, state=state, finished=now, changed=now, error=error))
+        if transfer.state in OPEN_STATES:
+            self.store.drop_incoming(transfer.transfer_id)
+
+    def sweep(self, stale_seconds: float) -> None:
+        """Ring again for what was assembled and not verified since."""
+        before = self.clock() - dt.timedelta(seconds=stale_seconds)
+        for transfer in self.transfers.stale_assembled(before):
+            with bound(correlation_id=transfer.correlation_id), self.transfers.changing() as changes:
+                assemble(changes, transfer, self.clock())
+
+
+def assemble(changes: TransferChanges, transfer: Transfer, now: dt.datetime) -> None:
+    """All chunks are on disk: have the whole verified."""
+    changes.save(replace(transfer, state=TransferState.ASSEMBLED, changed=now))
+    changes.dispatch(
+        events.PackageAssembledV1(
+            package_id=transfer.package_id,
+            transfer_id=transfer.transfer_id,
+            size=transfer.size,
+            sha256=transfer.sha256.hex,
+            sha1=transfer.sha1.hex,
+        )
+    )

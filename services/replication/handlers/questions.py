@@ -1,0 +1,47 @@
+"""What replication answers about its transfers; nothing here changes anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from services.replication.domain.transfer import Transfer
+from services.replication.ports import Transfers
+
+_MOST = 1000
+
+
+@dataclass
+class Questions:
+    """Reads transfers for the door."""
+
+    transfers: Transfers
+
+    def list_transfers(self, limit: int) -> dict[str, Any]:
+        """Transfers, newest first."""
+        return {"items": [describe_transfer(transfer, done) for transfer, done in self.transfers.listed(max(1, min(_MOST, limit)))]}
+
+    def figures(self) -> dict[str, float]:
+        """Counts for metrics and status."""
+        return self.transfers.figures()
+
+
+def describe_transfer(transfer: Transfer, bytes_done: int) -> dict[str, Any]:
+    """A transfer as the Admin API shows it."""
+    return {
+        "transfer_id": transfer.transfer_id,
+        "package_id": transfer.package_id,
+        "name": transfer.name,
+        "size": transfer.size,
+        "state": transfer.state.value,
+        "bytes_done": min(bytes_done, transfer.size),
+        "bytes_fetched": transfer.bytes_fetched,
+        "planned": _rfc3339(transfer.planned),
+        "finished": _rfc3339(transfer.finished),
+        "error": transfer.error,
+    }
+
+
+def _rfc3339(time: dt.datetime | None) -> str | None:
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if time else None

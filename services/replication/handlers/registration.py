@@ -1,0 +1,232 @@
+"""Registration: invitations, both sides of joining, and who may speak at all. See `shared.core.invitation`."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.ports import PeerChanges, PeerClient, Peers, Signatures
+from shared.contracts import events
+from shared.core.errors import Forbidden, InvalidInput, NotFound, PeerLied, Unauthenticated
+from shared.core.identity import InstanceId
+from shared.core.invitation import MAX_WRONG_PROOFS, VALID_SECONDS, Invitation, proof
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+PROTOCOL_VERSIONS = [1]
+_LONGEST_INVITATION_SECONDS = 30 * 24 * 3600
+
+
+@dataclass
+class RegistrationHandlers:
+    """Everything about trust between instances."""
+
+    peers: Peers
+    client: PeerClient
+    signatures: Signatures
+    clock: Any
+    instance_name: str
+    public_url: str
+
+    def create_invitation(self, created_by: str, valid_seconds: int | None) -> dict[str, Any]:
+        """An invitation to this instance; the text holds the secret and is not kept.
+
+        Raises:
+            InvalidInput: if it would be valid for longer than 30 days.
+        """
+        seconds = VALID_SECONDS if valid_seconds is None else valid_seconds
+        if not 0 < seconds <= _LONGEST_INVITATION_SECONDS:
+            raise InvalidInput(f"an invitation is valid for 1 to {_LONGEST_INVITATION_SECONDS} seconds", "VALIDITY_INVALID")
+        invitation = Invitation.create(self.public_url, InstanceId(self.signatures.identity[0]))
+        expires = self.clock() + dt.timedelta(seconds=seconds)
+        with self.peers.changing() as changes:
+            changes.save_invitation(OpenInvitation(invitation.lookup, invitation.proof_key, created_by, expires))
+        log.info("peer_invited", created_by=created_by, expires=expires.isoformat())
+        return {"invitation": str(invitation), "expires": _rfc3339(expires)}
+
+    def join(self, invitation_text: str) -> dict[str, Any]:
+        """Register with the instance that invited us, and pin its key.
+
+        Raises:
+            InvalidInput: if the invitation cannot be read or is our own.
+            PeerUnreachable: if nobody answers at its address.
+            Forbidden: if it is refused there.
+            PeerLied: if who answers does not know the secret.
+        """
+        invitation = Invitation.parse(invitation_text)
+        my_id, my_key = self.signatures.identity
+        if str(invitation.instance_id) == my_id:
+            raise InvalidInput("this invitation is to this very instance: paste it at the other one", "INVITATION_IS_OWN")
+        nonce = secrets.token_urlsafe(18)
+        request = {
+            "protocol": PROTOCOL_VERSIONS,
+            "instance_id": my_id,
+            "public_key": base64.b64encode(my_key).decode(),
+            "name": self.instance_name,
+            "url": self.public_url,
+            "nonce": nonce,
+            "lookup": invitation.lookup,
+            "proof": proof(invitation.proof_key, InstanceId(my_id), invitation.instance_id, nonce, joining=True),
+        }
+        answer = self.client.register(invitation, request)
+        peer = self._peer_of(answer, invitation.url)
+        expected = proof(invitation.proof_key, invitation.instance_id, InstanceId(my_id), nonce, joining=False)
+        if peer.peer_id != invitation.instance_id or not hmac.compare_digest(expected, str(answer.get("proof"))):
+            raise PeerLied("who answered at that address is not who invited: nothing was pinned")
+        with self.peers.changing() as changes:
+            self._pin(changes, peer)
+        return describe_peer(peer)
+
+    def accept_registration(self, public_key: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The other side of `join`: a request signed with a key that is not known yet, proved by an invitation.
+
+        Raises:
+            Unauthenticated: if the request is not signed by that key, for us, now.
+            Forbidden: INVITATION_REFUSED, the same for every reason; the reason is in our log.
+        """
+        body = str(request["body"]).encode()
+        raw_key = _decoded(public_key)
+        claimed = InstanceId.of_key(raw_key)
+        sender = self.signatures.verify(request, lambda key_id: raw_key if key_id == str(claimed) else None)
+        self.signatures.verify_body(request, body)
+        wish = _object(body)
+        joining = self._peer_of(wish, str(wish.get("url", "")))
+        if str(joining.peer_id) != sender.peer_id:
+            raise Unauthenticated("the registration is about another instance than the one that signed it")
+        with self.peers.changing() as changes:
+            if not changes.add_nonce(sender.peer_id, sender.nonce, sender.expires):
+                raise Unauthenticated("the registration was seen before")
+        return self._accept(joining, wish)
+
+    def _accept(self, joining: Peer, wish: dict[str, Any]) -> dict[str, Any]:
+        with self.peers.changing() as changes:
+            invitation = self._proven(changes, joining, wish)
+            if invitation is not None:
+                changes.save_invitation(replace(invitation, used_by=str(joining.peer_id)))
+                self._pin(changes, joining)
+        if invitation is None:
+            raise Forbidden("the invitation is unknown, used, expired or not proved; ask for a new one", "INVITATION_REFUSED")
+        my_id, my_key = self.signatures.identity
+        return {
+            "protocol": PROTOCOL_VERSIONS,
+            "instance_id": my_id,
+            "public_key": base64.b64encode(my_key).decode(),
+            "name": self.instance_name,
+            "proof": proof(invitation.proof_key, InstanceId(my_id), joining.peer_id, str(wish["nonce"]), joining=False),
+        }
+
+    def _proven(self, changes: PeerChanges, joining: Peer, wish: dict[str, Any]) -> OpenInvitation | None:
+        invitation = changes.invitation(str(wish.get("lookup")))
+        if invitation is None or not invitation.is_usable(self.clock(), MAX_WRONG_PROOFS):
+            log.warning("invitation_refused", peer_id=str(joining.peer_id), reason="unknown, used, expired or burnt")
+            return None
+        me = InstanceId(self.signatures.identity[0])
+        expected = proof(invitation.proof_key, joining.peer_id, me, str(wish.get("nonce")), joining=True)
+        if not hmac.compare_digest(expected, str(wish.get("proof"))):
+            changes.save_invitation(replace(invitation, wrong_proofs=invitation.wrong_proofs + 1))
+            log.warning("invitation_refused", peer_id=str(joining.peer_id), reason="wrong proof", wrong=invitation.wrong_proofs + 1)
+            return None
+        return invitation
+
+    def _pin(self, changes: PeerChanges, peer: Peer) -> None:
+        known = changes.peer(str(peer.peer_id))
+        now = self.clock()
+        if known:
+            peer = replace(known, name=peer.name, url=peer.url, state=PeerState.ACTIVE, banned_until=None, strikes=0)
+        changes.save_peer(replace(peer, last_contact=now, next_poll=now))
+        changes.dispatch(events.PeerRegisteredV1(peer_id=str(peer.peer_id), name=peer.name))
+        log.info("peer_registered", peer_id=str(peer.peer_id), name=peer.name, url=peer.url)
+
+    def _peer_of(self, document: dict[str, Any], url: str) -> Peer:
+        try:
+            raw_key = _decoded(str(document["public_key"]))
+            peer_id = InstanceId.parse(str(document["instance_id"]))
+            name = str(document["name"])[:60]
+            spoken = set(document["protocol"]) & set(PROTOCOL_VERSIONS)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PeerLied(f"the registration lacks a field: {error}") from error
+        if not peer_id.belongs_to(raw_key):
+            raise PeerLied("the instance id does not belong to the key")
+        if not spoken:
+            raise PeerLied("no version of the peer protocol is spoken by both sides")
+        if not url.startswith(("http://", "https://")) or len(url) > 500 or any(c.isspace() for c in url):  # noqa: PLR2004
+            raise PeerLied("the address is no URL")
+        return Peer(peer_id, raw_key, name, url.rstrip("/"), self.clock())
+
+    def authenticate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Which peer sent a request; each request counts once, also after a restart.
+
+        Raises:
+            Unauthenticated: if no active peer signed it, for us, now, for the first time.
+        """
+        sender = self.signatures.verify(request, self._active_key)
+        with self.peers.changing() as changes:
+            if not changes.add_nonce(sender.peer_id, sender.nonce, sender.expires):
+                raise Unauthenticated("the nonce was seen before")
+        return {"peer_id": sender.peer_id}
+
+    def _active_key(self, peer_id: str) -> bytes | None:
+        peer = self.peers.get(peer_id)
+        return peer.public_key if peer and peer.state is PeerState.ACTIVE else None
+
+    def list_peers(self) -> dict[str, Any]:
+        """Every peer."""
+        return {"items": [describe_peer(peer) for peer in self.peers.all()]}
+
+    def revoke(self, peer_id: str, revoked_by: str) -> None:
+        """This peer is deaf and mute from now on.
+
+        Raises:
+            NotFound: if there is no such peer.
+        """
+        with self.peers.changing() as changes:
+            peer = changes.peer(peer_id)
+            if peer is None:
+                raise NotFound(f"there is no peer {peer_id[:60]!r}")
+            changes.save_peer(replace(peer, state=PeerState.REVOKED))
+            changes.drop_announcement(peer_id)
+            changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name))
+        log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
+
+
+def _decoded(public_key: str) -> bytes:
+    try:
+        raw = base64.b64decode(public_key, validate=True)
+    except ValueError as error:
+        raise Unauthenticated("the public key is no base64") from error
+    if len(raw) != 32:  # noqa: PLR2004 - Ed25519, RFC 8032
+        raise Unauthenticated("the public key has not 32 bytes")
+    return raw
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unauthenticated("the body is no JSON") from error
+    if not isinstance(document, dict):
+        raise Unauthenticated("the body is no object")
+    return document
+
+
+def _rfc3339(time: dt.datetime | None) -> str | None:
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
+
+
+def describe_peer(peer: Peer) -> dict[str, Any]:
+    """A peer as the Admin API shows it."""
+    return {
+        "peer_id": str(peer.peer_id),
+        "name": peer.name,
+        "url": peer.url,
+        "state": peer.state.value,
+        "last_contact": _rfc3339(peer.last_contact),
+        "last_error": peer.last_error,
+        "banned_until": _rfc3339(peer.banned_until),
+    }

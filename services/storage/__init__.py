@@ -1,0 +1,1 @@
+"""What and where: the catalogue of packages, uploads, and verified bytes."""

@@ -1,0 +1,1 @@
+"""What storage does with events and questions."""

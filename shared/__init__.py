@@ -1,0 +1,1 @@
+"""What every ODST service shares: vocabulary (core), contracts, runtime and test support."""

@@ -1,0 +1,149 @@
+"""Every error of ODST, as one tree with codes.
+
+The same code appears in the HTTP answer, in the log line, in the event and on the dead letter.
+
+::
+
+    OdstError
+    ├── TransientError          try again later: the message goes to a delayed retry
+    │   ├── ServiceUnavailable      SERVICE_UNAVAILABLE
+    │   ├── ServiceTimeout          SERVICE_TIMEOUT
+    │   ├── InsufficientSpace       INSUFFICIENT_SPACE
+    │   └── PeerUnreachable         PEER_UNREACHABLE
+    └── PermanentError          trying again cannot help: the message goes to the dead letters
+        ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
+        ├── DigestMismatch          DIGEST_INVALID
+        ├── ManifestInvalid         MANIFEST_INVALID
+        ├── NotFound                NOT_FOUND
+        ├── Conflict                CONFLICT
+        ├── Unauthenticated         UNAUTHENTICATED
+        ├── Forbidden               FORBIDDEN
+        ├── PeerLied                PEER_LIED
+        └── Malformed               MESSAGE_MALFORMED
+"""
+
+from __future__ import annotations
+
+
+class OdstError(Exception):
+    """Base of all errors that ODST raises on purpose.
+
+    `message` says what is wrong and what to do; `code` is stable and machine readable. Both are positional
+    arguments, so that an error survives the journey over the bus (`from_wire`).
+    """
+
+    default_code = "INTERNAL"
+
+    def __init__(self, message: str = "", code: str | None = None) -> None:
+        self.message = message or self.__class__.__name__
+        self.code = code or self.default_code
+        super().__init__(self.message, self.code)
+
+    def __str__(self) -> str:
+        """The sentence for people, without the code."""
+        return self.message
+
+
+class TransientError(OdstError):
+    """Something that passes: the same work may succeed later."""
+
+    default_code = "TRANSIENT"
+
+
+class ServiceUnavailable(TransientError):
+    """A service, the broker or a database cannot be reached now."""
+
+    default_code = "SERVICE_UNAVAILABLE"
+
+
+class ServiceTimeout(ServiceUnavailable):
+    """A service did not answer in time; whether it did the work is not known."""
+
+    default_code = "SERVICE_TIMEOUT"
+
+
+class InsufficientSpace(TransientError):
+    """The byte store has no room for this, keeping its floor of free space."""
+
+    default_code = "INSUFFICIENT_SPACE"
+
+
+class PeerUnreachable(TransientError):
+    """A peer did not answer, or answered with an error that may pass."""
+
+    default_code = "PEER_UNREACHABLE"
+
+
+class PermanentError(OdstError):
+    """Trying the same again cannot help."""
+
+    default_code = "PERMANENT"
+
+
+class InvalidInput(PermanentError):
+    """A value from outside that breaks a rule; the code names the rule."""
+
+    default_code = "INPUT_INVALID"
+
+
+class DigestMismatch(PermanentError):
+    """Bytes that are not what a digest says they are."""
+
+    default_code = "DIGEST_INVALID"
+
+
+class ManifestInvalid(PermanentError):
+    """A manifest that is malformed, not signed by its origin, or contradicts what is known."""
+
+    default_code = "MANIFEST_INVALID"
+
+
+class NotFound(PermanentError):
+    """There is nothing by that name here."""
+
+    default_code = "NOT_FOUND"
+
+
+class Conflict(PermanentError):
+    """The request contradicts the present state."""
+
+    default_code = "CONFLICT"
+
+
+class Unauthenticated(PermanentError):
+    """Who asks could not be established. The message is for the log; callers get a constant answer."""
+
+    default_code = "UNAUTHENTICATED"
+
+
+class Forbidden(PermanentError):
+    """Who asks is known, and may not."""
+
+    default_code = "FORBIDDEN"
+
+
+class PeerLied(PermanentError):
+    """A peer answered with something that is provably wrong: bytes, range, length or encoding."""
+
+    default_code = "PEER_LIED"
+
+
+class Malformed(PermanentError):
+    """A message on the bus that cannot be understood."""
+
+    default_code = "MESSAGE_MALFORMED"
+
+
+def _tree(root: type[OdstError]) -> dict[str, type[OdstError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+def from_wire(kind: str, message: str, code: str | None = None) -> OdstError:
+    """Rebuild an error that another service raised, from its class name, message and code.
+
+    An unknown kind becomes a plain `OdstError`, so that a newer service can talk to an older one.
+    """
+    return _tree(OdstError).get(kind, OdstError)(message, code)

@@ -1,0 +1,1 @@
+"""What stands between ODST and its frameworks: bus, database, configuration, logs. Knows nothing about packages."""

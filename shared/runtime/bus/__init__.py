@@ -1,0 +1,13 @@
+"""The bus: Nameko's RPC and events on RabbitMQ, settled honestly.
+
+::
+
+    topology    names of exchanges and queues, from the contract
+    connection  connections with time limits on every step
+    publisher   confirms, mandatory, time limits
+    consumer    Nameko's queue consumer, made to survive bad messages and lost connections
+    handles     @handles(Event): acknowledge, delayed retry or dead-letter
+    answers     @answers: an RPC method
+    rpc         calls with a deadline, from services and from the gateway
+    dead_letters  list, replay, discard
+"""

@@ -1,0 +1,24 @@
+"""Dispatching an event at once, for a service that keeps no state and so needs no outbox."""
+
+from __future__ import annotations
+
+from shared.contracts.events import Envelope, Event
+from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.publisher import Publisher
+from shared.runtime.logging import correlation_id
+
+
+class BusDispatcher:
+    """Publishes with a confirm; the caller's own message is settled only after that."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        """`publisher` has declared where the service's events go."""
+        self._publisher = publisher
+
+    def dispatch(self, event: Event) -> None:
+        """Put an event on the bus.
+
+        Raises:
+            ServiceUnavailable: if the broker did not take it.
+        """
+        publish_event(self._publisher, Envelope.around(event, correlation_id()))

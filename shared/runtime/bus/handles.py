@@ -1,0 +1,142 @@
+"""`@handles(Event)`: an event handler whose message is settled by how it ends.
+
+::
+
+    returns            ─▶ acknowledged
+    PermanentError     ─▶ dead letter, with code and reason, and an event
+    anything else      ─▶ delayed retry (1 s, 5 s, 30 s, …); when the delays are used up, dead letter
+    malformed message  ─▶ dead letter at once; the handler never sees it
+
+A message is put elsewhere with a confirm before it is acknowledged, so it can be seen twice, never be lost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from typing import Any
+
+from nameko.exceptions import ContainerBeingKilled
+from nameko.extensions import Entrypoint
+
+from shared.contracts.events import Envelope, Event, MessageDeadLetteredV1
+from shared.core.errors import Malformed, OdstError, PermanentError, ServiceUnavailable
+from shared.runtime.bus import messages, topology
+from shared.runtime.bus.consumer import ResilientQueueConsumer
+from shared.runtime.bus.settings import BusSettings
+from shared.runtime.logging import correlation_id, get_logger
+
+log = get_logger(__name__)
+_KEPT_PROPERTIES = ("content_type", "content_encoding", "correlation_id", "message_id", "type")
+
+
+class Handles(Entrypoint):  # type: ignore[misc]
+    """The entrypoint behind `@handles(SomeEventV1)`. The method is called with the event."""
+
+    queue_consumer = ResilientQueueConsumer()
+
+    def __init__(self, event: type[Event], prefetch: int | None = None, **kwargs: Any) -> None:
+        """`prefetch` limits how many of these run at once in one process."""
+        self.event = event
+        self.prefetch = prefetch
+        super().__init__(**kwargs)
+
+    def setup(self) -> None:
+        """Declare the queue named by the contract and start to consume."""
+        self.bus = BusSettings.of(self.container.config)
+        self.publisher = self.bus.publisher(self.container.service_name)
+        self.queue = topology.event_queue(self.container.service_name, self.event.type)
+        self.queue_consumer.register_provider(self)
+
+    def stop(self) -> None:
+        """Stop consuming; running handlers finish."""
+        self.queue_consumer.unregister_provider(self)
+
+    def handle_raw(self, message: Any) -> None:
+        """Decode and run, or put aside."""
+        try:
+            envelope, event = messages.read_event(message, self.event)
+        except Malformed as error:
+            self._bury(message, error)
+            return
+        context = {"correlation_id": envelope.correlation_id, "event_id": envelope.id}
+        try:
+            self.container.spawn_worker(
+                self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, message)
+            )
+        except ContainerBeingKilled:
+            self.queue_consumer.requeue_message(message)
+
+    def _handle_result(self, message: Any, _worker: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+        error = exc_info[1] if exc_info else None
+        try:
+            self._settle(message, error)
+        except ServiceUnavailable as failure:
+            log.warning("message_given_back", queue=self.queue.name, error=str(failure))
+            self.queue_consumer.requeue_message(message)
+        return result, exc_info
+
+    def _settle(self, message: Any, error: Exception | None) -> None:
+        attempt = messages.attempt_of(message)
+        if error is None:
+            self.queue_consumer.ack_message(message)
+        elif isinstance(error, PermanentError) or attempt >= len(self.bus.retry_delays_seconds):
+            self._bury(message, error)
+        else:
+            self._retry_later(message, attempt, error)
+
+    def _retry_later(self, message: Any, attempt: int, error: Exception) -> None:
+        delay = self.bus.retry_delays_seconds[attempt]
+        unexpected = not isinstance(error, OdstError)
+        log.warning("message_retried_later", event=self.event.type, attempt=attempt + 1, delay_seconds=delay, error=str(error), exc_info=error if unexpected else None)
+        headers = dict(message.headers or {}) | {messages.ATTEMPT_KEY: attempt + 1}
+        self._republish(message, topology.retry_exchange(delay).name, self.queue.name, headers)
+        self.queue_consumer.ack_message(message)
+
+    def _bury(self, message: Any, error: Exception) -> None:
+        code = error.code if isinstance(error, OdstError) else "INTERNAL"
+        log.error("message_dead_lettered", queue=self.queue.name, code=code, reason=str(error))
+        headers = {
+            "odst-queue": self.queue.name,
+            "odst-code": code,
+            "odst-reason": str(error)[:500],
+            "odst-attempts": messages.attempt_of(message) + 1,
+            "odst-time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        }
+        correlation = messages.correlation_of(message)
+        if correlation:
+            headers[messages.CORRELATION_KEY] = correlation
+        self._republish(message, topology.DEAD_LETTER_EXCHANGE.name, self.queue.name, headers)
+        self._raise_alarm(code, str(error))
+        self.queue_consumer.ack_message(message)
+
+    def _republish(self, message: Any, exchange: str, routing_key: str, headers: dict[str, Any]) -> None:
+        properties = {key: message.properties[key] for key in _KEPT_PROPERTIES if message.properties.get(key)}
+        properties["content_type"] = message.content_type or "application/octet-stream"
+        properties["content_encoding"] = message.content_encoding or "binary"
+        self.publisher.publish(messages.body_of(message), exchange=exchange, routing_key=routing_key, headers=headers, **properties)
+
+    def _raise_alarm(self, code: str, reason: str) -> None:
+        if self.event is MessageDeadLetteredV1:
+            return
+        alarm = MessageDeadLetteredV1(queue=self.queue.name, code=code, reason=reason[:500], event_type=self.event.type)
+        publish_event(self.publisher, Envelope.around(alarm, correlation_id()))
+
+
+def publish_event(publisher: Any, envelope: Envelope) -> None:
+    """Put an event on the bus.
+
+    Raises:
+        ServiceUnavailable: if the broker did not take it.
+    """
+    publisher.publish(
+        envelope.model_dump_json().encode(),
+        exchange=topology.events_exchange(envelope.source).name,
+        routing_key=envelope.type,
+        headers={messages.CORRELATION_KEY: envelope.correlation_id},
+        message_id=envelope.id,
+        mandatory=bool(topology.spine.handlers_of(envelope.type)),
+    )
+
+
+handles = Handles.decorator

@@ -1,0 +1,150 @@
+"""Configuration: the environment (`ODST_…`), then an optional TOML file, then defaults; validated at start, all faults at once.
+
+The file is named by `ODST_CONFIG` and holds the same keys in lower case without the prefix. Units are in the names.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from shared.core.errors import InvalidInput
+from shared.core.layout import Layout
+from shared.runtime.bus.settings import BusSettings
+from shared.runtime.logging import redact
+
+PREFIX = "ODST_"
+CONFIG_VARIABLE = "ODST_CONFIG"
+_RESERVED = {CONFIG_VARIABLE, "ODST_URL", "ODST_TOKEN", "ODST_TOKEN_FILE"}
+"""Variables with the prefix that are no settings of a server: the file's name, and what the `odst` command reads."""
+
+
+class ConfigurationError(InvalidInput):
+    """The configuration cannot be used; the message names every fault."""
+
+    default_code = "CONFIGURATION_INVALID"
+
+
+class Settings(BaseModel):
+    """What every service needs. A service's own settings are a subclass in its `config.py`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    amqp_uri: Annotated[str, StringConstraints(pattern=r"^amqps?://\S+$")]
+    """Where RabbitMQ is, with user, password and virtual host. Set by `odst serve` if it starts a private broker."""
+    data: Path = Path("data")
+    """Folder of everything that this instance keeps."""
+    database_url: str | None = None
+    """SQLAlchemy URL in which `{service}` is replaced; without it, a SQLite file for each service below `data`."""
+    instance_name: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[\w .-]+$")] = "odst"
+    """What people call this instance."""
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] = "http://127.0.0.1:8080"
+    """The address by which peers and clients reach this instance."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    rpc_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10
+    """Longest wait for an answer of another service."""
+    broker_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    """Longest wait for the broker at each step of connecting and publishing."""
+    retry_delays_seconds: tuple[Annotated[float, Field(ge=0.1, le=86400)], ...] = (1, 5, 30, 120, 600)
+    """Waits between tries of a message whose handler fails; after the last it is a dead letter."""
+    sweep_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 10
+    """How often each owner of state looks for work that a lost message left behind."""
+    stale_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 20
+    """How long work may wait for its message before a sweep rings again."""
+    free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
+    """Space in MiB on the data disk that is never used."""
+
+    @field_validator("retry_delays_seconds", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def layout(self) -> Layout:
+        """Paths below the data folder."""
+        return Layout(self.data)
+
+    @property
+    def bus(self) -> BusSettings:
+        """What the bus needs."""
+        return BusSettings(self.amqp_uri, self.retry_delays_seconds, self.broker_timeout_seconds)
+
+    def database_url_for(self, service: str) -> str:
+        """SQLAlchemy URL of one service's own database."""
+        if self.database_url:
+            return self.database_url.replace("{service}", service)
+        return f"sqlite:///{self.layout.databases / service}.sqlite3"
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the environment and the file that it names.
+
+        Raises:
+            ConfigurationError: naming every fault, with the variable or key to change.
+        """
+        values, origins = read_sources(environment)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigurationError(_faults(error, origins)) from error
+
+
+def read_sources(environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """All values that are set, by field name, and for each where it came from.
+
+    Raises:
+        ConfigurationError: if the file cannot be read.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    path = environment.get(CONFIG_VARIABLE)
+    if path:
+        try:
+            document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"the configuration file {path} cannot be read: {error}") from error
+        for key, value in document.items():
+            values[key], origins[key] = value, f"file {path}"
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX) and variable not in _RESERVED:
+            key = variable.removeprefix(PREFIX).lower()
+            values[key], origins[key] = value, f"environment {variable}"
+    return values, origins
+
+
+def _faults(error: ValidationError, origins: Mapping[str, str]) -> str:
+    lines = []
+    for fault in error.errors(include_url=False):
+        key = str(fault["loc"][0])
+        where = origins.get(key, f"set {PREFIX}{key.upper()}")
+        lines.append(f"  {key}: {fault['msg']} ({where})")
+    return "the configuration has faults:\n" + "\n".join(lines)
+
+
+def explain(models: Mapping[str, type[Settings]], environment: Mapping[str, str] = os.environ) -> list[dict[str, Any]]:
+    """What is in force and where it came from: rows of key, value, origin, services. Passwords are replaced.
+
+    Keys that no service knows are listed with origin and without services, so that a typing error shows.
+    """
+    values, origins = read_sources(environment)
+    rows: dict[str, dict[str, Any]] = {}
+    for service, model in models.items():
+        for key, field in model.model_fields.items():
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            value = values.get(key, default)
+            row = rows.setdefault(key, {"key": key, "value": redact(str(value)), "origin": origins.get(key, "default"), "services": []})
+            row["services"].append(service)
+    for key in sorted(set(origins) - set(rows)):
+        rows[key] = {"key": key, "value": "", "origin": origins[key] + " (unknown key)", "services": []}
+    return [rows[key] for key in sorted(rows)]

@@ -1,0 +1,72 @@
+"""Fixtures for all tests: one private broker a session, a virtual host an instance, instances that always end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.runtime.broker import PrivateBroker
+from shared.testing.instance import Instance
+
+_VHOSTS = [f"t{number}" for number in range(80)]
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
+    """A real RabbitMQ for this session, with a virtual host for each instance that a test may want."""
+    with PrivateBroker(tmp_path_factory.mktemp("broker"), _VHOSTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def vhost_names() -> Iterator[str]:
+    """Names of virtual hosts that nobody used yet."""
+    return itertools.chain(_VHOSTS)
+
+
+@pytest.fixture
+def amqp_uri(broker: PrivateBroker, vhost_names: Iterator[str]) -> str:
+    """A virtual host of one's own."""
+    return broker.uri(next(vhost_names))
+
+
+@pytest.fixture
+def make_instance(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Instance]]:
+    """Makes instances that are not started yet; they are ended with the test, and their logs shown if it failed."""
+    made: list[Instance] = []
+
+    def make(name: str, **options: Any) -> Instance:
+        made.append(Instance(name, tmp_path / name, broker.uri(next(vhost_names)), **options))
+        return made[-1]
+
+    yield make
+    for instance in made:
+        instance.close()
+        if getattr(request.node, "failed", False):
+            for log in sorted(instance.folder.glob("*.log")):
+                print(f"--- {instance.name} {log.name}\n{log.read_text('utf-8', 'replace')[-4000:]}")
+
+
+@pytest.fixture
+def line_of_three(make_instance: Callable[..., Instance]) -> tuple[Instance, Instance, Instance]:
+    """A, B and C, all ready; B registered with A, C with B only."""
+    a, b, c = (make_instance(name) for name in "ABC")
+    for instance in (a, b, c):
+        instance.start()
+    for instance in (a, b, c):
+        instance.wait_ready()
+    b.join(a)
+    c.join(b)
+    return a, b, c
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # noqa: ARG001 - pytest's signature
+    """Remember failures, for fixtures that show logs."""
+    outcome = yield
+    if outcome.get_result().failed:  # type: ignore[attr-defined]
+        item.failed = True  # type: ignore[attr-defined]
