@@ -11,6 +11,9 @@ from services.hashing.ports import Dispatcher, Files
 from shared.contracts import events
 from shared.contracts.events import FileDigests
 from shared.core.digest import ChunkDigests
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 Ticking = Callable[[Callable[[], None]], AbstractContextManager[None]]
 """Within the context it makes, the given function is called now and then."""
@@ -52,6 +55,7 @@ class HashingHandlers:
             self.files.write_chunk_list(event.upload_id, chunks)
             self.tally.add(digests)
             self.dispatcher.dispatch(events.PackageHashedV1(upload_id=event.upload_id, digests=digests))
+            log.info("package_hashed", upload_id=event.upload_id, size=digests.size, seconds=round(digests.seconds, 3))
 
     def _tell_progress(self, upload_id: str, progress: Progress) -> None:
         self.dispatcher.dispatch(events.PackageHashProgressedV1(upload_id=upload_id, bytes_done=progress.bytes_done))

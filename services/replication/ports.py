@@ -21,6 +21,8 @@ class Announcement:
 
     peer_id: str
     attempts: int
+    correlation_id: str
+    """That of the news, so that a package can be followed from site to site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class Instance:
         self.url = f"http://127.0.0.1:{self.port}"
         self.programs = (*programs, "services.api_gateway")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.traps: dict[str, tuple[str, ...]] = {}
         self.settings = {
             **FAST,
             "ODST_AMQP_URI": amqp_uri,
@@ -68,12 +69,18 @@ class Instance:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ODST_")} | self.settings
         environment["PYTHONPATH"] = str(_REPOSITORY)
         for key in programs or tuple(program for program in self.programs if program not in self.processes):
-            module = key.split("#")[0]
+            command = [sys.executable, "-W", "ignore", "-m", *self.traps.get(key, ()), key.split("#")[0]]
             with (self.folder / f"{key}.log").open("ab") as log:
-                self.processes[key] = subprocess.Popen(
-                    [sys.executable, "-W", "ignore", "-m", module], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-                )
+                self.processes[key] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
+
+    def crash_once_at(self, point: str, program: str) -> Path:
+        """From its next start on, let a program die at a point of `shared.testing.crashing`; the flag that is gone when it did."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        flag = self.folder / f"crash-{point}"
+        flag.touch()
+        self.traps[program] = ("shared.testing.crashing", point, str(flag))
+        return flag
 
     def wait_ready(self, deadline_seconds: float = 90) -> Instance:
         """Until `/readyz` says so."""

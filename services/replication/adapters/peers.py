@@ -15,6 +15,7 @@ from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.ports import Announcement
 from shared.contracts.events import Event
 from shared.runtime.database import Database, replace_row
+from shared.runtime.logging import correlation_id
 from shared.runtime.outbox import Outbox
 
 
@@ -66,7 +67,12 @@ class SqlPeerChanges:
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung."""
-        values = {"peer_id": peer_id, "attempts": attempts, "not_before": rows.to_text(not_before)}
+        values = {
+            "peer_id": peer_id,
+            "attempts": attempts,
+            "not_before": rows.to_text(not_before),
+            "correlation_id": correlation_id(),
+        }
         replace_row(self._connection, announcements, "peer_id", values)
 
     def drop_announcement(self, peer_id: str) -> None:
@@ -114,7 +120,7 @@ class SqlPeers:
         """Doorbells to ring now."""
         query = select(announcements).where(announcements.c.not_before <= rows.to_text(now))
         with self._database.read() as connection:
-            return [Announcement(row.peer_id, row.attempts) for row in connection.execute(query)]
+            return [Announcement(row.peer_id, row.attempts, row.correlation_id) for row in connection.execute(query)]
 
     def sources_of(self, package_id: str) -> Sequence[Peer]:
         """Peers that have this package."""

@@ -58,6 +58,7 @@ announcements = Table(
     Column("peer_id", String(60), primary_key=True),
     Column("attempts", Integer, nullable=False),
     Column("not_before", String(32), nullable=False),
+    Column("correlation_id", String(64), nullable=False),
 )
 
 transfers = Table(

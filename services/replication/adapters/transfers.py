@@ -56,7 +56,7 @@ class SqlTransferChanges:
 
     def finish_slice(self, claim: Claim) -> bool:
         """Mark a slice done if the claim still holds."""
-        done = update(slices).where(_holds(claim)).values(state=_DONE, worker=None, lease_until=None)
+        done = update(slices).where(_holds(claim)).values(state=_DONE, lease_until=None)
         return bool(self._connection.execute(done).rowcount)
 
     def slices_left(self, transfer_id: str) -> int:

@@ -11,7 +11,7 @@ from services.replication.domain.peer import Peer, PeerState
 from services.replication.ports import Announcement, PeerClient, Peers, StorageService
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
-from shared.runtime.logging import get_logger
+from shared.runtime.logging import bound, get_logger
 
 log = get_logger(__name__)
 _LAST_ATTEMPT = 8
@@ -43,7 +43,8 @@ class AnnouncingHandlers:
             return False
         epoch, seq = self.storage.feed_position()
         for announcement in due:
-            self._ring(announcement, epoch, seq)
+            with bound(correlation_id=announcement.correlation_id):
+                self._ring(announcement, epoch, seq)
         return True
 
     def _ring(self, announcement: Announcement, epoch: str, seq: int) -> None:

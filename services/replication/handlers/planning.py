@@ -40,10 +40,7 @@ class PlanningHandlers:
     def plan_wanted(self, event: events.PackageWantedV1) -> None:
         """Reserve space, get the chunk list, cut the slices. Knowing the package already is success.
 
-        With no room, or no source at hand, nothing is planned: storage rings again while the package is wanted.
-
-        Raises:
-            PeerUnreachable: if no source gave a usable chunk list.
+        With no room, or no source that answers, nothing is planned: storage rings again while the package is wanted.
         """
         with self.transfers.changing() as changes:
             known = changes.of_package(event.package_id)
@@ -67,9 +64,10 @@ class PlanningHandlers:
     def _begin(self, transfer: Transfer, manifest: Manifest, sources: list[Peer]) -> None:
         try:
             self.store.write_chunk_list(transfer.transfer_id, self._chunk_list(manifest, sources))
-        except (PeerUnreachable, InsufficientSpace):
+        except (PeerUnreachable, InsufficientSpace) as error:
             self.store.drop_incoming(transfer.transfer_id)
-            raise
+            log.warning("transfer_not_planned", package_id=transfer.package_id, code=error.code, error=str(error))
+            return
         slices = plan(manifest.size, self.slice_chunks)
         with self.transfers.changing() as changes:
             rival = changes.of_package(manifest.package_id)

@@ -12,10 +12,11 @@ from typing import Any
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.ports import FeedItems, PeerClient, Peers, StorageService
 from shared.contracts import events
-from shared.core.errors import ManifestInvalid, OdstError, PeerLied
+from shared.core.errors import ManifestInvalid, OdstError, PeerLied, PeerUnreachable
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
+_RETRY_SECONDS = 30.0
 
 
 @dataclass
@@ -31,18 +32,21 @@ class PullingHandlers:
     chance: random.Random = field(default_factory=random.Random)
 
     def heard(self, event: events.PeerAnnouncedV1) -> None:
-        """A peer said that it has news."""
+        """A peer said that it has news. If it cannot be reached now, a poll will find them."""
         peer = self.peers.get(event.peer_id)
         if peer is not None and not (peer.epoch == event.epoch and peer.cursor >= event.seq):
-            self.pull(event.peer_id)
+            self._pull_or_wait(event.peer_id)
 
     def poll_due(self) -> None:
         """Read the feed of each peer whose time has come. One that is away does not keep the others waiting for long."""
         for peer in self.peers.due_for_poll(self.clock()):
-            try:
-                self.pull(str(peer.peer_id))
-            except OdstError as error:
-                log.warning("poll_failed", peer_id=str(peer.peer_id), error=str(error))
+            self._pull_or_wait(str(peer.peer_id))
+
+    def _pull_or_wait(self, peer_id: str) -> None:
+        try:
+            self.pull(peer_id)
+        except (PeerUnreachable, PeerLied) as error:
+            log.warning("pull_failed", peer_id=peer_id, code=error.code, error=str(error))
 
     def pull_all(self) -> None:
         """Have the feeds of all peers read at the next sweep."""
@@ -94,7 +98,8 @@ class PullingHandlers:
 
     def _note(self, peer_id: str, error: OdstError | None) -> None:
         now = self.clock()
-        wait = self.poll_seconds * self.chance.uniform(0.8, 1.2)
+        seconds = min(self.poll_seconds, _RETRY_SECONDS) if error else self.poll_seconds
+        wait = seconds * self.chance.uniform(0.8, 1.2)
         with self.peers.changing() as changes:
             peer = changes.peer(peer_id)
             if peer is None:

@@ -81,8 +81,13 @@ def _describe(error: Exception | None) -> dict[str, Any] | None:
         return None
     known = isinstance(error, OdstError)
     args = list(error.args) if known else ["an internal error; the service's log has the details", "INTERNAL"]
-    name = type(error).__name__ if known else "OdstError"
-    return {"exc_type": name, "exc_path": f"{type(error).__module__}.{name}", "exc_args": args, "value": str(args[0])}
+    kind = _nearest_kind(type(error)) if known else OdstError
+    return {"exc_type": kind.__name__, "exc_path": f"{kind.__module__}.{kind.__name__}", "exc_args": args, "value": str(args[0])}
+
+
+def _nearest_kind(kind: type[Exception]) -> type[Exception]:
+    """The class of the shared tree that a caller can rebuild; a service's own subclasses are unknown there."""
+    return next(base for base in kind.__mro__ if base.__module__ == OdstError.__module__)
 
 
 class Answers(Entrypoint):  # type: ignore[misc]

@@ -59,7 +59,7 @@ class Handles(Entrypoint):  # type: ignore[misc]
         except Malformed as error:
             self._bury(message, error)
             return
-        context = {"correlation_id": envelope.correlation_id, "event_id": envelope.id}
+        context = {"correlation_id": envelope.correlation_id, "event_id": envelope.id, "event_time": envelope.time.isoformat()}
         try:
             self.container.spawn_worker(
                 self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, message)

@@ -13,6 +13,7 @@ from services.notify.domain.targets import check_address
 from shared.core.errors import InvalidInput
 from shared.runtime.settings import ConfigurationError
 
+pytestmark = pytest.mark.promise("D5")
 INSIDE = [
     "0.0.0.0",
     "0.1.2.3",

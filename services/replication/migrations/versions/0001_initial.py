@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("peer_id", sa.String(60), primary_key=True),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("not_before", sa.String(32), nullable=False),
+        sa.Column("correlation_id", sa.String(64), nullable=False),
     )
     op.create_table(
         "transfers",

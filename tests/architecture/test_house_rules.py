@@ -1,0 +1,136 @@
+"""Claims about every file: short, told, finished, and bound to no place."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.tree import PRODUCT, ROOT, functions, imported, parsed, project_files, python_files, relative
+
+_MOST_FILE_LINES = 400
+_MOST_FUNCTION_LINES = 50
+_REGISTRIES = re.compile(
+    "|".join(("pypi" r"\.org", "python" "hosted", "npm" r"js\.(org|com)", "docker" r"\.io", "gh" r"cr\.io", "qu" r"ay\.io", "proxy" r"\.golang"))
+)
+_PLACES = re.compile("|".join((r"(?<![\w.-])/wo" "rk/", r"/tm" r"p/(v|try|prompts)\b", r"/ho" "me/", r"/ro" "ot/")))
+_UNFINISHED = re.compile("|".join((r"\bTO" r"DO\b", r"\bFIX" r"ME\b", r"\bXX" r"X\b")))
+
+
+def _findings(pattern: re.Pattern[str]) -> list[str]:
+    found = []
+    for path in project_files():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{relative(path)}:{number}")
+    return found
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Whoever builds decides where packages come from: the tools' own configuration, not ours."""
+    assert _findings(_REGISTRIES) == []
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    """A clone works anywhere."""
+    assert _findings(_PLACES) == []
+
+
+def test_open_work_is_an_issue_not_a_comment() -> None:
+    """Nothing in the tree says that it is unfinished."""
+    assert _findings(_UNFINISHED) == []
+
+
+def test_files_are_short() -> None:
+    """Whatever grows past 400 lines is looked at again, and cut."""
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*PRODUCT, "tests", "benchmarks")}
+
+    assert {name: lines for name, lines in lengths.items() if lines > _MOST_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    """Past 50 lines a function is cut; but for migrations, which are lists of columns."""
+    long = [
+        f"{relative(path)} {function.name}"
+        for path in python_files(*PRODUCT, "tests", "benchmarks")
+        if "migrations" not in path.parts
+        for function in functions(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > _MOST_FUNCTION_LINES
+    ]
+
+    assert long == []
+
+
+def test_everything_public_has_a_docstring() -> None:
+    """Modules, classes, functions and methods that others may use say what is promised."""
+    silent = [f"{relative(path)} {name}" for path in python_files(*PRODUCT) for name in _silent(path)]
+
+    assert silent == []
+
+
+def _silent(path: Path) -> Iterator[str]:
+    if not ast.get_docstring(parsed(path)) and path.read_text(encoding="utf-8").strip():
+        yield "(module)"
+    yield from _silent_in(parsed(path), "")
+
+
+def _silent_in(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not child.name.startswith("_"):
+            if not ast.get_docstring(child):
+                yield f"{prefix}{child.name}"
+            if isinstance(child, ast.ClassDef):
+                yield from _silent_in(child, f"{child.name}.")
+
+
+def test_the_core_needs_nothing_but_python() -> None:
+    """`shared.core` imports the standard library and itself; import-linter cannot say this."""
+    allowed = sys.stdlib_module_names | {"shared"}
+    foreign = {
+        f"{relative(path)}: {module}"
+        for path in python_files("shared/core")
+        for module in imported(path)
+        if module.split(".", 1)[0] not in allowed or (module.startswith("shared.") and not module.startswith("shared.core"))
+    }
+
+    assert foreign == set()
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """Only the settings, the launcher of programs and the command line look at `os.environ`."""
+    allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py", "shared/testing/instance.py"}
+    readers = {relative(path) for path in python_files("services", "shared") if _reads_environment(parsed(path))}
+
+    assert readers - allowed == set()
+
+
+def _reads_environment(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in ast.walk(tree))
+
+
+def test_only_the_runtime_catches_everything() -> None:
+    """A bare `except Exception` is the last line of defence, and that line is in `shared/runtime`; `raise` may follow anywhere."""
+    catchers = [
+        f"{relative(path)}:{node.lineno}"
+        for path in python_files("services", "shared/core", "shared/contracts", "cli")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ExceptHandler) and _catches_everything(node) and not _raises(node)
+    ]
+
+    assert catchers == []
+
+
+def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or (isinstance(handler.type, ast.Name) and handler.type.id in ("Exception", "BaseException"))
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+
+
+def test_the_tree_is_where_the_tests_look() -> None:
+    """A moved folder would make every other claim here an empty one."""
+    assert all((ROOT / folder).is_dir() for folder in (*PRODUCT, "tests"))
+    assert len(python_files(*PRODUCT)) > 100
