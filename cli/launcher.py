@@ -32,6 +32,8 @@ VHOST = "odst"
 STOP_SECONDS = 12
 """A little more than a service takes at most to stop."""
 _BROKER_STOP_SECONDS = 20
+_QUIET = ("-W", "ignore")
+"""Warnings are for those who change ODST; operators would read of Eventlet's deprecation at every start."""
 _UNLIMITED = 1_000_000
 """supervisord has no word for trying for ever."""
 
@@ -104,7 +106,7 @@ def service_programs(*, together: bool) -> tuple[Program, ...]:
     """The programs of one instance besides its broker: services in one process or in one each, and the gateway."""
     modules = {"services": "services"} if together else {name: f"services.{name}" for name in NAMEKO_SERVICES}
     modules["gateway"] = "services.api_gateway"
-    return tuple(Program(name, (sys.executable, "-m", module)) for name, module in modules.items())
+    return tuple(Program(name, (sys.executable, *_QUIET, "-m", module)) for name, module in modules.items())
 
 
 def instance_environment(data: Path, amqp_uri: str, listen: Listen, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import structlog
 from flask import Flask, Response, g, request
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, uploads
-from services.api_gateway.ports import Services
+from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -19,17 +18,6 @@ from shared.runtime.logging import CORRELATION_HEADER, bind_correlation_id, corr
 
 log = get_logger(__name__)
 _QUIET = ("/healthz", "/readyz", "/metrics")
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Everything that the doors use."""
-
-    settings: ApiGatewaySettings
-    services: Services
-    store: FilesystemByteStore
-    key: InstanceKey
-    dead_letters: DeadLetters
 
 
 def create_app(settings: ApiGatewaySettings) -> Flask:

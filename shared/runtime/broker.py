@@ -23,7 +23,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from shared.core.errors import InvalidInput, ServiceTimeout, ServiceUnavailable
+from shared.runtime.broker_programs import find_epmd, find_server
 from shared.runtime.bus.connection import CONNECTION_ERRORS, connect
 from shared.runtime.logging import get_logger
 from shared.runtime.ports import answers, free_port, is_free
@@ -48,13 +48,6 @@ STOP_SECONDS = 20
 _POLL_SECONDS = 0.1
 _HOST = "127.0.0.1"
 _VHOST = re.compile(r"[A-Za-z0-9._-]{1,60}")
-_SERVER_PLACES = (
-    "/usr/lib/rabbitmq/bin",
-    "/opt/homebrew/opt/rabbitmq/sbin",
-    "/usr/local/opt/rabbitmq/sbin",
-    "/opt/rabbitmq/sbin",
-)
-"""Where distributions keep the server itself; Debian's in /usr/sbin is a wrapper that switches user."""
 _CONFIGURATION = """\
 load_definitions = {definitions}
 loopback_users.{user} = true
@@ -67,38 +60,6 @@ log.console = false
 """
 _ERLANG_ARGUMENTS = "+sbwt none +S 2:2 -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 """No busy waiting, two schedulers, no daemon, and the port for other nodes on loopback only."""
-
-
-def find_server() -> Path:
-    """The RabbitMQ server of this machine.
-
-    Raises:
-        ServiceUnavailable: BROKER_NOT_INSTALLED, naming the command that installs it.
-    """
-    return _find("rabbitmq-server", _SERVER_PLACES)
-
-
-def find_epmd() -> Path:
-    """Erlang's name service.
-
-    Raises:
-        ServiceUnavailable: BROKER_NOT_INSTALLED, naming the command that installs it.
-    """
-    return _find("epmd", ("/usr/bin", "/opt/homebrew/bin", "/usr/local/bin", *map(str, Path("/usr/lib/erlang").glob("erts-*/bin"))))
-
-
-def _find(program: str, places: Sequence[str]) -> Path:
-    for place in places:
-        if os.access(Path(place) / program, os.X_OK):
-            return Path(place) / program
-    found = shutil.which(program)
-    if found:
-        return Path(found)
-    raise ServiceUnavailable(
-        f"{program} was not found: install RabbitMQ (Debian, Ubuntu: sudo apt-get install --no-install-recommends rabbitmq-server; "
-        "macOS: brew install rabbitmq), or name one that runs elsewhere in ODST_AMQP_URI",
-        "BROKER_NOT_INSTALLED",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A peer in memory: a key, a small real HTTP server, and packages of its own. The base of every evil peer.
 
 It speaks the peer protocol as `docs/peer-protocol.md` has it, over real sockets with real signatures. A test makes it lie by
-overriding a hook (`content`, `manifest`, `chunk_digests`, `changes`, `welcome`) or a field of a signature (`signed`)::
+overriding a hook (`content`, `manifest`, `chunk_digests`, `changes`, `welcome`) or a field of a signature (`Signing`)::
 
     class Flipper(TestPeer):
         def content(self, package, start, stop):
@@ -23,12 +23,12 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import requests
-from http_message_signatures import HTTPMessageSigner, algorithms
+from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver, algorithms
 
 from shared.core.digest import CHUNK_SIZE, ChunkDigests, Digest, chunk_count
 from shared.core.errors import OdstError, Unauthenticated
@@ -59,6 +59,45 @@ class PeerPackage:
     def package_id(self) -> str:
         """Its id."""
         return self.manifest.package_id
+
+    @property
+    def feed_item(self) -> dict[str, Any]:
+        """What the feed says of it."""
+        return {"kind": "package", "id": self.package_id, "rev": self.manifest.revision, "digest": str(self.manifest.sha256)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """How a request is signed: rightly, but for what is given."""
+
+    key: InstanceKey
+    key_id: str | None = None
+    recipient: InstanceId | str | None = None
+    created: dt.datetime | None = None
+    expires: dt.datetime | None = None
+    """A minute after `created`, unless given."""
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    tag: str | None = http_signatures.TAG
+    label: str = http_signatures.LABEL
+    components: tuple[str, ...] = COVERED
+    algorithm: type[algorithms.HTTPSignatureAlgorithm] = algorithms.ED25519
+    secret: Any = None
+    """What `algorithm` signs with, if it is not the key."""
+
+    def sign(self, message: http_signatures.Request, body: bytes) -> None:
+        """Add the headers."""
+        created = self.created or dt.datetime.now(dt.UTC)
+        HTTPMessageSigner(signature_algorithm=self.algorithm, key_resolver=_Resolver(self.secret or self.key.private)).sign(
+            message,
+            key_id=self.key_id or str(self.key.instance_id),
+            created=created,
+            expires=self.expires or created + dt.timedelta(seconds=http_signatures.VALID_SECONDS),
+            nonce=self.nonce,
+            label=self.label,
+            tag=self.tag,
+            covered_component_ids=self.components,
+            body=body if "content-digest" in self.components else None,
+        )
 
 
 class TestPeer:
@@ -153,7 +192,7 @@ class TestPeer:
     # Asking an instance
 
     def request(self, instance: Instance, method: str, target: str, body: bytes = b"", **overrides: Any) -> requests.Response:
-        """Sign and send. `overrides` are those of `signed`; `headers` are set afterwards, and removed if they are None."""
+        """Sign and send. `overrides` are fields of `Signing`; `headers` are set afterwards, and removed if they are None."""
         extra = overrides.pop("headers", {})
         return self.send(instance, method, target, body, self.signed(instance, method, target, body, **overrides) | extra)
 
@@ -164,43 +203,12 @@ class TestPeer:
             session.trust_env = False
             return session.request(method, f"{instance.url}{target}", data=body or None, headers=kept, timeout=30, allow_redirects=False)
 
-    def signed(
-        self,
-        instance: Instance,
-        method: str,
-        target: str,
-        body: bytes = b"",
-        *,
-        key: InstanceKey | None = None,
-        key_id: str | None = None,
-        recipient: InstanceId | str | None = None,
-        created: dt.datetime | None = None,
-        expires: dt.datetime | None = None,
-        nonce: str | None = None,
-        tag: str | None = http_signatures.TAG,
-        label: str = http_signatures.LABEL,
-        components: tuple[str, ...] = COVERED,
-        algorithm: Any = algorithms.ED25519,
-        secret: Any = None,
-    ) -> dict[str, str | None]:
-        """The headers of a signed request. What is not given is as it should be; `secret` is the key that `algorithm` signs with.
-
-        `created` moves `expires` along, unless that is given too.
-        """
-        key = key or self.key
-        began = created or dt.datetime.now(dt.UTC)
-        message = http_signatures.Request(method, target, {http_signatures.RECIPIENT_HEADER: str(recipient or self.id_of(instance))})
-        HTTPMessageSigner(signature_algorithm=algorithm, key_resolver=_Resolver(secret or key.private)).sign(
-            message,
-            key_id=key_id or str(key.instance_id),
-            created=began,
-            expires=expires or began + dt.timedelta(seconds=http_signatures.VALID_SECONDS),
-            nonce=secrets.token_urlsafe(18) if nonce is None else nonce,
-            label=label,
-            tag=tag,
-            covered_component_ids=components,
-            body=body if "content-digest" in components else None,
-        )
+    def signed(self, instance: Instance, method: str, target: str, body: bytes = b"", **overrides: Any) -> dict[str, str | None]:
+        """The headers of a signed request; `overrides` are the fields of `Signing`."""
+        signing = Signing(**{"key": self.key, **overrides})
+        recipient = signing.recipient or self.id_of(instance)
+        message = http_signatures.Request(method, target, {http_signatures.RECIPIENT_HEADER: str(recipient)})
+        signing.sign(message, body)
         return {**message.headers}
 
     def id_of(self, instance: Instance) -> InstanceId:
@@ -249,10 +257,7 @@ class TestPeer:
         """Hook: a page of the feed; from the start for a reader that knows another epoch."""
         first = since if epoch == self.epoch else 0
         page = self.packages[first : first + limit]
-        items = [
-            {"seq": seq, "kind": "package", "id": package.package_id, "rev": package.manifest.revision, "digest": str(package.manifest.sha256)}
-            for seq, package in enumerate(page, first + 1)
-        ]
+        items = [{"seq": seq, **package.feed_item} for seq, package in enumerate(page, first + 1)]
         following = first + len(page)
         return {"epoch": self.epoch, "items": items, "next": following, "more": following < len(self.packages)}
 
@@ -332,19 +337,19 @@ class TestPeer:
         return 200, {**answer.headers, "Content-Length": str(len(body)), "Content-Type": "application/json"}, [body]
 
 
-class _Resolver:
-    """Any private key, whatever it is asked for."""
+class _Resolver(HTTPSignatureKeyResolver):
+    """One private key, whoever is asked for."""
 
     def __init__(self, private: Any) -> None:
         self._private = private
 
-    def resolve_private_key(self, _key_id: str) -> Any:
+    def resolve_private_key(self, key_id: str) -> Any:  # noqa: ARG002 - the library's signature
         return self._private
 
 
 def chunk_digests_of(data: bytes) -> ChunkDigests:
     """The right list for these bytes."""
-    chunks: Iterable[bytes] = (data[at : at + CHUNK_SIZE] for at in range(0, len(data), CHUNK_SIZE))
+    chunks = (data[at : at + CHUNK_SIZE] for at in range(0, len(data), CHUNK_SIZE))
     return ChunkDigests(b"".join(hashlib.sha1(chunk, usedforsecurity=False).digest() + hashlib.sha256(chunk).digest() for chunk in chunks))
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from amqp.exceptions import AccessRefused
 from kombu import Connection, Exchange, Queue
 
 from shared.core.errors import InvalidInput, ServiceUnavailable
-from shared.runtime import broker as broker_module
+from shared.runtime import broker_programs
 from shared.runtime.broker import PrivateBroker
 
 QUEUE = Queue("kept", Exchange("kept", durable=True), routing_key="kept", queue_arguments={"x-queue-type": "quorum"})
@@ -35,7 +35,7 @@ def take(uri: str) -> str:
 
 def processes_of(folder: Path, epmd_port: int) -> list[str]:
     """Command lines of all processes of this machine that belong to the broker in `folder`."""
-    listed = subprocess.run(["ps", "-eww", "-o", "args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
     return [line for line in listed if str(folder) in line or f"epmd -port {epmd_port}" in line]
 
 
@@ -114,7 +114,7 @@ def test_a_hostile_vhost_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_rabbitmq_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without RabbitMQ the error says how to install it."""
-    monkeypatch.setattr(broker_module, "_SERVER_PLACES", ())
+    monkeypatch.setattr(broker_programs, "_SERVER_PLACES", ())
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
 
     with pytest.raises(ServiceUnavailable, match="apt-get install"):

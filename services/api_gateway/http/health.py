@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from services.api_gateway.http.auth import Guard
+from services.api_gateway.outside import Outside
 from shared.contracts.rpc import ANSWERS
 from shared.core.errors import OdstError
 from shared.runtime.bus import topology
-
-if TYPE_CHECKING:
-    from services.api_gateway.app import Outside
 
 _PATIENCE_SECONDS = 2.0
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from services.api_gateway.http.health import ask_all, queue_depths
+from services.api_gateway.outside import Outside
 from shared.core.errors import Forbidden, ServiceUnavailable
-
-if TYPE_CHECKING:
-    from services.api_gateway.app import Outside
 
 _REGISTRY = CollectorRegistry()
 _REQUESTS = Counter("odst_http_requests", "Requests answered", ["method", "route", "status"], registry=_REGISTRY)

@@ -74,6 +74,10 @@ class Handles(Entrypoint):  # type: ignore[misc]
         except ServiceUnavailable as failure:
             log.warning("message_given_back", queue=self.queue.name, error=str(failure))
             self.queue_consumer.requeue_message(message)
+        except Exception:
+            # An error here would end the process; the queue's delivery limit bounds how often it comes back.
+            log.exception("message_not_settled", queue=self.queue.name)
+            self.queue_consumer.requeue_message(message)
         return result, exc_info
 
     def _settle(self, message: Any, error: Exception | None) -> None:
@@ -88,7 +92,7 @@ class Handles(Entrypoint):  # type: ignore[misc]
     def _retry_later(self, message: Any, attempt: int, error: Exception) -> None:
         delay = self.bus.retry_delays_seconds[attempt]
         unexpected = not isinstance(error, OdstError)
-        log.warning("message_retried_later", event=self.event.type, attempt=attempt + 1, delay_seconds=delay, error=str(error), exc_info=error if unexpected else None)
+        log.warning("message_retried_later", event_type=self.event.type, attempt=attempt + 1, delay_seconds=delay, error=str(error), exc_info=error if unexpected else None)
         headers = dict(message.headers or {}) | {messages.ATTEMPT_KEY: attempt + 1}
         self._republish(message, topology.retry_exchange(delay).name, self.queue.name, headers)
         self.queue_consumer.ack_message(message)

@@ -1,0 +1,85 @@
+"""Upload: from the first byte sent to "published", against `cp` and `sha256sum`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import commands
+from benchmarks.hop import put
+from benchmarks.processes import cpu_spent
+from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave
+from benchmarks.world import Source, World, world
+from shared.contracts import events
+
+BASELINE = "cp, sync, sha256sum"
+OURS = "PUT, until published"
+PHASES = ("received and synced", "hashing has begun and ended", "digest pass alone", "renamed, signed, recorded, said")
+
+
+@dataclass
+class Uploads:
+    """Uploads a fresh package."""
+
+    world: World
+    source: Source
+    phases: list[list[float]] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
+
+    def one(self, number: int) -> float:
+        """Seconds from the start of curl to the arrival of `package.published` on the bus."""
+        (a,), (ear,) = self.world.instances, self.world.listeners
+        name = f"upload-{number}-{time.monotonic_ns()}.pkg"
+        self.source.renew()
+        spent: dict[str, float] = {}
+        with cpu_spent(self.world.pids(), spent):
+            began = time.time()
+            put(a, name, self.source.path)
+            published = ear.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
+        received = ear.wait(events.PackageReceivedV1, lambda heard: heard.field("name") == name)
+        hashed = ear.wait(events.PackageHashedV1, lambda heard: heard.field("upload_id") == received.field("upload_id"))
+        digests = hashed.field("digests")["seconds"]
+        self.cpu.append(spent)
+        self.phases.append([received.made - began, hashed.made - received.made, digests, published.arrived - hashed.made])
+        return published.arrived - began
+
+    def figures(self) -> list[Figures]:
+        """Where the time went, and who used the processors."""
+        medians = [statistics.median(column) for column in zip(*self.phases, strict=True)]
+        spent = [(name, round(statistics.median(cpu[name] for cpu in self.cpu), 2)) for name in self.cpu[0]]
+        return [
+            Figures("where the time goes", ("phase", "seconds"), [(name, round(s, 3)) for name, s in zip(PHASES, medians, strict=True)]),
+            Figures("processor seconds during the upload", ("process", "seconds"), spent),
+        ]
+
+
+def run(options: Options) -> Report:
+    """An instance and the commands in one interleaved run."""
+    folder, size = options.folder, options.size_or(1024)
+    source = Source(folder / "package", size)
+    with world(options, "A") as running:
+        uploads = Uploads(running, source)
+        candidates: dict[str, Candidate] = {OURS: uploads.one}
+        for name, script in {
+            BASELINE: "cp --reflink=never {source} {copy}; sync {copy}; sha256sum {copy}",
+            "cp, sync": "cp --reflink=never {source} {copy}; sync {copy}",
+            "cp, sync, openssl sha256": "cp --reflink=never {source} {copy}; sync {copy}; openssl dgst -sha256 {copy}",
+        }.items():
+            candidates[name] = _command(script, source.path, folder / "copy")
+        samples = interleave(candidates, options.rounds_or(3))
+    report = Report("upload", f"a fresh package of {size >> 20} MiB, from the first byte sent to published", BASELINE, samples)
+    report.figures = uploads.figures()
+    report.aims = [Aim(f"{OURS}, of {BASELINE}", report.ratio(OURS), 1.5)]
+    report.notes = ["ours: with curl -T, synced; SHA-1 and SHA-256 of the whole and of every chunk; the digest pass is part of the line before it"]
+    return report
+
+
+def _command(script: str, source: Path, copy: Path) -> Candidate:
+    def one(_number: int) -> float:
+        seconds = commands.shell(script, source=source, copy=copy)
+        copy.unlink()
+        return seconds
+
+    return one

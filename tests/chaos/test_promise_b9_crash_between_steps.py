@@ -1,0 +1,62 @@
+"""Promise B9."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from shared.testing.instance import Instance
+from shared.testing.waiting import wait_for
+
+
+def _pair(make_instance: Callable[..., Instance]) -> tuple[Instance, Instance]:
+    a, b = make_instance("A"), make_instance("B")
+    for instance in (a, b):
+        instance.start()
+    for instance in (a, b):
+        instance.wait_ready()
+    b.join(a)
+    return a, b
+
+
+def _rings_heard(instance: Instance) -> int:
+    served = instance.log_events("services.api_gateway", "request_served")
+    return sum(line["path"] == "/ods/v1/announcements" for line in served)
+
+
+@pytest.mark.parametrize("point", ["after-promote", "before-relay"])
+def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
+    """B9: killed between rename and commit, and between commit and announcement, at the origin: healed, announced once."""
+    a, b = _pair(make_instance)
+    a.stop("services")
+    flag = a.crash_once_at(point, "services")
+    a.start("services").wait_ready()
+    data = point.encode() * 100_000
+    a.upload("crash.pkg", data)
+    wait_for(lambda: not flag.exists() and a.processes["services"].poll() is not None, f"it died {point}")
+    a.start("services")
+    a.published("crash.pkg", hashlib.sha256(data).hexdigest(), deadline_seconds=60)
+    b.published("crash.pkg", hashlib.sha256(data).hexdigest(), deadline_seconds=60)
+
+    assert a.download_sha256("crash.pkg") == b.download_sha256("crash.pkg") == hashlib.sha256(data).hexdigest()
+    assert len(a.api("GET", "/packages").json()["items"]) == 1
+    assert _rings_heard(b) <= 1
+
+
+@pytest.mark.parametrize("point", ["after-promote", "before-relay"])
+def test_a_crash_while_publishing_a_transfer_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
+    """B9: the same at the receiving instance."""
+    a, b = _pair(make_instance)
+    b.stop("services")
+    flag = b.crash_once_at(point, "services")
+    b.start("services").wait_ready()
+    data = point.encode() * 200_000
+    a.uploaded(a.upload("crash.pkg", data))
+    wait_for(lambda: not flag.exists() and b.processes["services"].poll() is not None, f"it died {point}")
+    b.start("services")
+    b.published("crash.pkg", hashlib.sha256(data).hexdigest(), deadline_seconds=60)
+
+    assert b.download_sha256("crash.pkg") == hashlib.sha256(data).hexdigest()
+    wait_for(lambda: (b.transfer_of(b.published("crash.pkg")["package_id"]) or {}).get("state") == "done", "the transfer is closed")
