@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 
 from services.api_gateway.app import create_app
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http.closing import PatientWorker, closing_when_asked
 from shared.runtime.logging import configure
 from shared.runtime.settings import ConfigurationError
 
@@ -28,7 +29,7 @@ class Gateway(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": [self.settings.listen],
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
             "threads": self.settings.gateway_threads,
             "timeout": 60,
             "graceful_timeout": _GRACE_SECONDS,
@@ -47,7 +48,7 @@ class Gateway(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """The application, made in the worker process."""
         configure("api_gateway", self.settings.log_level, self.settings.log_format)
-        return create_app(self.settings)
+        return closing_when_asked(create_app(self.settings))
 
 
 def main() -> int:

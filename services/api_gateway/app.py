@@ -36,7 +36,6 @@ def create_app(settings: ApiGatewaySettings) -> Flask:
 def assemble(outside: Outside) -> Flask:
     """All doors, on the given outside."""
     app = Flask("odst", static_folder=None)
-    app.request_class = uploads.UploadRequest
     app.url_map.merge_slashes = False
     problems.install(app)
     app.before_request(_begin)

@@ -10,8 +10,8 @@ from services.hashing.config import HashingSettings
 from services.hashing.handlers import HashingHandlers
 from shared.runtime.bus.dispatcher import BusDispatcher
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
+from shared.runtime.loops import Loop
 from shared.runtime.offload import offload_all
-from shared.runtime.services import Loop
 
 
 @dataclass

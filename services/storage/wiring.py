@@ -18,9 +18,9 @@ from shared.runtime import migrations
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
 from shared.runtime.keys import InstanceKey
+from shared.runtime.loops import Loop
 from shared.runtime.offload import offload
 from shared.runtime.outbox import Outbox
-from shared.runtime.services import Loop
 
 
 @dataclass

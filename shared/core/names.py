@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.core.errors import InvalidInput
@@ -11,12 +12,15 @@ MAX_NAME_BYTES = 255
 """The limit of a file name on the file systems in use (ext4, XFS, APFS, NTFS in UTF-16 units)."""
 
 _SEPARATORS = frozenset('/\\:*?"<>|')
+_ENCODED = ("%2e", "%2f", "%5c")
 _WINDOWS_DEVICES = frozenset(
-    ["CON", "PRN", "AUX", "NUL", *(f"COM{n}" for n in range(10)), *(f"LPT{n}" for n in range(10))]
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *(f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789\u00b9\u00b2\u00b3")]
 )
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 """Zero-width (non-)joiners: invisible, but part of emoji and of several scripts."""
+_REPLACEMENT = "\ufffd"
+"""What decoders make of bytes that are no UTF-8: the name that was meant is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +48,27 @@ class PackageName:
 
 
 def _broken_rule(name: str) -> str | None:
-    if not name:
-        return "it is empty; give the file name, such as Firefox-128.0.pkg"
-    if any(unicodedata.category(c) in _HIDDEN_CATEGORIES and c not in _JOINERS for c in name):
-        return "it holds a control, invisible or undefined character"
-    if any(c in _SEPARATORS for c in name):
-        return 'it holds one of / \\ : * ? " < > |'
-    if len(name.encode()) > MAX_NAME_BYTES:
-        return f"it is longer than {MAX_NAME_BYTES} bytes in UTF-8"
-    if name.startswith(".") or name != name.strip() or name.endswith("."):
-        return "it begins with a dot or a space, or ends with one"
-    if "%2e" in name.lower() or "%2f" in name.lower() or "%5c" in name.lower():
-        return "it holds a percent-encoded dot or separator"
-    if name.split(".", 1)[0].rstrip().upper() in _WINDOWS_DEVICES:
-        return "it is a device name on Windows"
-    return None
+    return next((sentence for is_broken, sentence in _RULES if is_broken(name)), None)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in _JOINERS
+
+
+def _is_no_character(character: str) -> bool:
+    """True for the 66 points that Unicode never assigns. Points not assigned yet may be in an emoji newer than this Python."""
+    point = ord(character)
+    return character == _REPLACEMENT or 0xFDD0 <= point <= 0xFDEF or point & 0xFFFE == 0xFFFE  # noqa: PLR2004 - Unicode, chapter 23.7
+
+
+_RULES: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda name: not name, "it is empty; give the file name, such as Firefox-128.0.pkg"),
+    (lambda name: any(map(_is_hidden, name)), "it holds a control or invisible character"),
+    (lambda name: any(map(_is_no_character, name)), "it is not in UTF-8, or holds what can be no character"),
+    (lambda name: not _SEPARATORS.isdisjoint(name), 'it holds one of / \\ : * ? " < > |'),
+    (lambda name: len(name.encode()) > MAX_NAME_BYTES, f"it is longer than {MAX_NAME_BYTES} bytes in UTF-8"),
+    (lambda name: name.startswith(".") or name.endswith(".") or name != name.strip(), "it begins with a dot or a space, or ends with one"),
+    (lambda name: any(code in name.lower() for code in _ENCODED), "it holds a percent-encoded dot or separator"),
+    (lambda name: name.split(".", 1)[0].rstrip().upper() in _WINDOWS_DEVICES, "it is a device name on Windows"),
+)
+"""Tried in this order: the first that is broken is told."""

@@ -43,8 +43,8 @@ class Application(Protocol):
 class Wired(DependencyProvider):  # type: ignore[misc]
     """Gives service methods their application, and runs its loops."""
 
-    def __init__(self, build: Callable[[Settings], Any]) -> None:
-        """`build` is called once, when the service starts."""
+    def __init__(self, build: Callable[[Any], Any]) -> None:
+        """`build` is called once, when the service starts, with the settings that the service is hosted with."""
         self.build = build
 
     def setup(self) -> None:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from shared.testing.chaos_proxy import ChaosProxy
 from shared.testing.instance import SEPARATE, Instance, random_file
 from shared.testing.sampling import PublicSampler
@@ -14,6 +16,8 @@ from shared.testing.waiting import wait_for
 _MIB = 1 << 20
 
 
+@pytest.mark.promise("B1")
+@pytest.mark.timeout(900)
 def test_a_killed_downloader_resumes(
     make_instance: Callable[..., Instance], tmp_path: Path, chance: random.Random, long_run: bool
 ) -> None:

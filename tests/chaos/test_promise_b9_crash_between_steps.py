@@ -26,6 +26,7 @@ def _rings_heard(instance: Instance) -> int:
     return sum(line["path"] == "/ods/v1/announcements" for line in served)
 
 
+@pytest.mark.promise("B9")
 @pytest.mark.parametrize("point", ["after-promote", "before-relay"])
 def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: killed between rename and commit, and between commit and announcement, at the origin: healed, announced once."""
@@ -45,6 +46,7 @@ def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..
     assert _rings_heard(b) <= 1
 
 
+@pytest.mark.promise("B9")
 @pytest.mark.parametrize("point", ["after-promote", "before-relay"])
 def test_a_crash_while_publishing_a_transfer_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: the same at the receiving instance."""

@@ -60,6 +60,7 @@ def _letters(instance: Instance) -> list[dict[str, Any]]:
     return items
 
 
+@pytest.mark.promise("M5")
 def test_m5_junk_ends_among_the_dead_letters(lone: Instance, channel: Any) -> None:
     """M5: bad JSON, pickle, wrong content type, bad header, 10 MB body on every queue: the same process afterwards, each message
     among the dead letters with a reason, and the other queues answer within a second."""
@@ -81,6 +82,7 @@ def test_m5_junk_ends_among_the_dead_letters(lone: Instance, channel: Any) -> No
     lone.uploaded(lone.upload("after.pkg", b"still works"))
 
 
+@pytest.mark.promise("M6")
 @pytest.mark.parametrize("lone", [SEPARATE], indirect=True)
 def test_m6_a_handler_that_always_fails_gives_up_spaced_and_aloud(lone: Instance, channel: Any) -> None:
     """M6: a bounded number of tries, spaced, then a dead letter and an alert; the queue is not blocked meanwhile. Replayed, it is tried again."""
@@ -123,6 +125,7 @@ def _make_a_source(instance: Instance) -> None:
             database.execute("INSERT INTO sources VALUES (?, ?)", (str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))), "P" * 52))
 
 
+@pytest.mark.promise("M7")
 def test_m7_purged_queues_cost_time_only(make_instance: Callable[..., Instance], broker: PrivateBroker) -> None:
     """M7: all queues are purged again and again while packages are uploaded; everything is published everywhere all the same."""
     a, b = make_instance("A"), make_instance("B")
@@ -149,6 +152,7 @@ def test_m7_purged_queues_cost_time_only(make_instance: Callable[..., Instance],
         b.published(name, hashlib.sha256(data).hexdigest(), deadline_seconds=60)
 
 
+@pytest.mark.promise("M9")
 def test_m9_sigterm_under_load_stops_cleanly(make_instance: Callable[..., Instance], tmp_path: Path) -> None:
     """M9: SIGTERM in the middle of a transfer: every service exits 0 within a slice and 10 s, and the next start goes on."""
     a = make_instance("A")

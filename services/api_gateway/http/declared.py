@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import http_sf
+from werkzeug.datastructures import Headers
 
 from shared.core.errors import DigestMismatch, InvalidInput
 
@@ -28,7 +28,7 @@ class DeclaredDigests:
         self.hashers = {algorithm: hashlib.new(_ALGORITHMS[algorithm]) for algorithm in self.declared}
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> DeclaredDigests:
+    def of(cls, headers: Headers) -> DeclaredDigests:
         """Read both fields.
 
         Raises:
@@ -57,13 +57,13 @@ class DeclaredDigests:
         for algorithm, expected in self.declared.items():
             found = self.hashers[algorithm].digest()
             if found != expected:
-                raise DigestMismatch(f"the bytes that came have {algorithm} {found.hex()}, declared was {expected.hex()}; send the file again")
+                raise DigestMismatch(f"{algorithm} of the bytes is {found.hex()}, declared was {expected.hex()}; send the file again")
         return self.hashers["sha-256"].hexdigest() if "sha-256" in self.hashers else None
 
 
 def _read(name: str, text: str) -> dict[str, bytes]:
     try:
-        members = http_sf.parse(text.encode("ascii"), tltype="dictionary")
+        members: Any = http_sf.parse(text.encode("ascii"), tltype="dictionary")
         found = {algorithm: value[0] for algorithm, value in members.items() if algorithm in _ALGORITHMS}
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InvalidInput(f"{name} is malformed; write sha-256=:<base64>:", "DIGEST_MALFORMED") from error

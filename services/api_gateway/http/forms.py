@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
@@ -36,13 +36,13 @@ class FormFile:
         if kind != "multipart/form-data" or not options.get("boundary"):
             raise InvalidInput("send a form: Content-Type: multipart/form-data with a boundary", "FORM_INVALID")
         self._body = body
-        self._decoder = MultipartDecoder(options["boundary"].encode("latin-1"), 2 * _BLOCK, max_parts=_MAX_PARTS)
+        self._decoder = MultipartDecoder(options["boundary"].encode("ascii", "replace"), 2 * _BLOCK, max_parts=_MAX_PARTS)
         self._more = True
         part = self._next_file()
         if part is None:
             raise InvalidInput(f"send the package as a file in the field `{FILE_FIELD}`", "FORM_INVALID")
         self.name: str = part.filename
-        self.headers: Mapping[str, str] = part.headers
+        self.headers: Headers = part.headers
 
     def read(self, _size: int, /) -> bytes:
         """The next bytes of the file, a few hundred KiB at most; none once the form has ended as it should.

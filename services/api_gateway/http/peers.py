@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, g, request
-from werkzeug.http import http_date
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http.bodies import MAX_JSON_BYTES, whole_number
 from services.api_gateway.http.problems import problem
-from services.api_gateway.http.sending import Representation, send
+from services.api_gateway.http.sending import Representation, Sending
 from services.api_gateway.ports import Services
 from shared.core.digest import Digest, chunk_count
 from shared.core.errors import Forbidden, InvalidInput, NotFound, OdstError, PeerLied, Unauthenticated
@@ -80,7 +79,7 @@ def refuse(error: OdstError) -> Response:
     """A constant 401: the reason is in the log. Only a wrong clock is told, so that an administrator can see it."""
     log.warning("peer_refused", code=error.code, reason=str(error), remote=request.remote_addr)
     if error.code == http_signatures.ClockSkew.default_code:
-        return problem(401, "CLOCK_SKEW", "the clocks of the two instances differ by more than a minute; see Date", {"Date": http_date(), "Connection": "close"})
+        return problem(401, "CLOCK_SKEW", "the clocks of the two instances differ by more than a minute; see Date", {"Connection": "close"})
     return problem(401, "UNAUTHENTICATED", "the request is not acceptable", {"Connection": "close"})
 
 
@@ -88,12 +87,14 @@ def doors(services: Services, store: FilesystemByteStore, key: InstanceKey, sett
     """Every call of the peer protocol."""
     api = Blueprint("peers", __name__, url_prefix="/ods/v1")
     door = PeerDoor(services, key)
-    _conversation(api, services, key, settings, store, door)
-    _packages(api, services, store, settings, door)
+    _registrations(api, services, door)
+    _conversation(api, services, door)
+    _about(api, store, key, settings, door)
+    _packages(api, services, store, Sending(store, settings.accel_prefix), door)
     return api
 
 
-def _conversation(api: Blueprint, services: Services, key: InstanceKey, settings: ApiGatewaySettings, store: FilesystemByteStore, door: PeerDoor) -> None:
+def _registrations(api: Blueprint, services: Services, door: PeerDoor) -> None:
     @api.post("/registrations")
     def register() -> Response:
         try:
@@ -107,6 +108,8 @@ def _conversation(api: Blueprint, services: Services, key: InstanceKey, settings
             return refuse(error if isinstance(error, OdstError) else Unauthenticated("the body is no text"))
         return door.signed(answer)
 
+
+def _conversation(api: Blueprint, services: Services, door: PeerDoor) -> None:
     @api.post("/announcements")
     @door.peers_only
     def announce() -> Response:
@@ -124,6 +127,8 @@ def _conversation(api: Blueprint, services: Services, key: InstanceKey, settings
         limit = whole_number("limit", _PAGE, 1, _MOST)
         return door.signed(services.call("storage", "read_changes", epoch=request.args.get("epoch"), since=since, limit=limit))
 
+
+def _about(api: Blueprint, store: FilesystemByteStore, key: InstanceKey, settings: ApiGatewaySettings, door: PeerDoor) -> None:
     @api.get("/status")
     @door.peers_only
     def status() -> Response:
@@ -139,7 +144,7 @@ def _conversation(api: Blueprint, services: Services, key: InstanceKey, settings
         )
 
 
-def _packages(api: Blueprint, services: Services, store: FilesystemByteStore, settings: ApiGatewaySettings, door: PeerDoor) -> None:
+def _packages(api: Blueprint, services: Services, store: FilesystemByteStore, sending: Sending, door: PeerDoor) -> None:
     @api.get("/packages/<package_id>/manifest")
     @door.peers_only
     def manifest(package_id: str) -> Response:
@@ -159,14 +164,8 @@ def _packages(api: Blueprint, services: Services, store: FilesystemByteStore, se
     @door.peers_only
     def content(package_id: str) -> Response:
         package = services.call("storage", "locate_blob", package_id=package_id)
-        digest = Digest("sha256", package["sha256"])
-        representation = Representation(digest, package["size"], dt.datetime.fromisoformat(package["created"]))
-        blob = store.layout.blob(digest)
-        accel = f"{settings.accel_prefix}/{blob.relative_to(store.layout.blobs)}" if settings.accel_prefix else None
-        try:
-            return send(representation, blob, accel)
-        except FileNotFoundError as error:
-            raise NotFound("the bytes of this package are not here") from error
+        created = dt.datetime.fromisoformat(package["created"])
+        return sending.answer(Representation(Digest("sha256", package["sha256"]), package["size"], created))
 
     @api.get("/packages/<package_id>/have")
     @door.peers_only

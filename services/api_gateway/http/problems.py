@@ -30,7 +30,15 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
 )
 """The first that fits; anything else is 500."""
 
-_CODES = {400: "REQUEST_INVALID", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "BODY_TOO_LARGE", 415: "MEDIA_TYPE_UNSUPPORTED", 416: "RANGE_NOT_SATISFIABLE"}
+_CODES = {
+    400: "REQUEST_INVALID",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    412: "PRECONDITION_FAILED",
+    413: "BODY_TOO_LARGE",
+    415: "MEDIA_TYPE_UNSUPPORTED",
+    416: "RANGE_NOT_SATISFIABLE",
+}
 
 
 def status_of(error: OdstError) -> int:

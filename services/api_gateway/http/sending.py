@@ -1,4 +1,4 @@
-"""Sending a file: conditional requests and single ranges (RFC 9110), with the bytes sent by the kernel or by nginx.
+"""Sending a blob: conditional requests and single ranges (RFC 9110), with the bytes sent by the kernel or by nginx.
 
 Flask's `send_file` reaches a range by reading up to it; here the file is positioned and handed to the server's
 `wsgi.file_wrapper`, which gunicorn turns into `sendfile(2)`.
@@ -7,17 +7,20 @@ Flask's `send_file` reaches a range by reading up to it; here the file is positi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 from flask import Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.http import http_date, parse_date, parse_if_range_header, parse_range_header, quote_etag, unquote_etag
 from werkzeug.wsgi import wrap_file
 
+from services.api_gateway.http.problems import problem
 from shared.core.digest import Digest
+from shared.core.errors import NotFound
+from shared.runtime.bytestore.filesystem import FilesystemByteStore
 
 _BLOCK = 1 << 20
 
@@ -59,7 +62,7 @@ class Part:
     stop: int
 
 
-def choose_part(representation: Representation, method: str, headers: Mapping[str, str]) -> Part:
+def choose_part(representation: Representation, method: str, headers: Headers) -> Part:
     """What a request with these headers gets: 200, 206, 304, 412 or 416 (RFC 9110, sections 13 and 14).
 
     Several ranges, or one that is malformed, get the whole: a server may ignore a Range header.
@@ -77,7 +80,7 @@ def choose_part(representation: Representation, method: str, headers: Mapping[st
     return Part(206, chosen[0], chosen[1])
 
 
-def _precondition(representation: Representation, headers: Mapping[str, str]) -> int | None:
+def _precondition(representation: Representation, headers: Headers) -> int | None:
     tag, modified = representation.etag, representation.modified.replace(microsecond=0)
     if "If-Match" in headers:
         if not _tag_in(headers["If-Match"], tag, weak=False):
@@ -101,7 +104,7 @@ def _tag_in(field: str, tag: str, *, weak: bool) -> bool:
     return False
 
 
-def _if_range_holds(representation: Representation, headers: Mapping[str, str]) -> bool:
+def _if_range_holds(representation: Representation, headers: Headers) -> bool:
     field = headers.get("If-Range")
     if not field:
         return True
@@ -111,31 +114,52 @@ def _if_range_holds(representation: Representation, headers: Mapping[str, str]) 
     return condition.etag == representation.etag and not field.startswith("W/")
 
 
-def send(representation: Representation, path: Path, accel_uri: str | None = None) -> Response:
-    """The answer to the present request for this file.
+class Sending:
+    """Answers requests for the bytes of blobs."""
 
-    With `accel_uri`, nginx in front sends the bytes and answers ranges; the headers are ours all the same.
+    def __init__(self, store: FilesystemByteStore, accel_prefix: str) -> None:
+        """With `accel_prefix`, nginx in front sends the bytes and cuts the ranges; the headers are ours all the same."""
+        self._layout = store.layout
+        self._accel_prefix = accel_prefix
 
-    Raises:
-        FileNotFoundError: if the file is not there; nothing was sent then.
-    """
-    part = choose_part(representation, request.method, request.headers)
-    headers = representation.headers()
-    if part.status in (304, 412):
-        return Response(status=part.status, headers={name: headers[name] for name in ("ETag", "Last-Modified")})
-    if part.status == 416:  # noqa: PLR2004
-        return Response(status=416, headers={"Content-Range": f"bytes */{representation.size}", "Accept-Ranges": "bytes"})
-    if accel_uri:
-        path.stat()
-        return Response(status=200, headers=headers | {"X-Accel-Redirect": accel_uri})
-    if part.status == 206:  # noqa: PLR2004
-        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{representation.size}"
-    headers["Content-Length"] = str(part.stop - part.start)
-    return _stream(path, part, headers)
+    def answer(self, representation: Representation) -> Response:
+        """The answer to the present request.
+
+        Raises:
+            NotFound: if the bytes are not here; nothing was sent then.
+        """
+        part = choose_part(representation, request.method, request.headers)
+        headers = representation.headers()
+        if part.status not in (200, 206):
+            return _without_bytes(part.status, representation, headers)
+        try:
+            return self._send(representation, part, headers)
+        except FileNotFoundError as error:
+            raise NotFound("these bytes are not here") from error
+
+    def _send(self, representation: Representation, part: Part, headers: dict[str, str]) -> Response:
+        path = self._layout.blob(representation.sha256)
+        if self._accel_prefix and request.method == "GET":
+            path.stat()
+            return Response(headers=headers | {"X-Accel-Redirect": f"{self._accel_prefix}/{path.relative_to(self._layout.blobs)}"})
+        if part.status == 206:  # noqa: PLR2004
+            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{representation.size}"
+        headers["Content-Length"] = str(part.stop - part.start)
+        return _stream(path, part, headers)
+
+
+def _without_bytes(status: int, representation: Representation, headers: dict[str, str]) -> Response:
+    kept = {name: headers[name] for name in ("ETag", "Last-Modified", "Accept-Ranges")}
+    if status == 304:  # noqa: PLR2004
+        return Response(status=304, headers=kept)
+    if status == 412:  # noqa: PLR2004
+        return problem(412, "PRECONDITION_FAILED", "what is here is not what the request is about; see ETag and Last-Modified", kept)
+    kept["Content-Range"] = f"bytes */{representation.size}"
+    return problem(416, "RANGE_NOT_SATISFIABLE", f"there are {representation.size} bytes, and the range begins after them", kept)
 
 
 def _stream(path: Path, part: Part, headers: dict[str, str]) -> Response:
-    file: BinaryIO = path.open("rb", buffering=0)  # type: ignore[assignment]
+    file: BinaryIO = path.open("rb", buffering=0)
     if request.method == "HEAD" or part.start == part.stop:
         file.close()
         return Response(status=part.status, headers=headers)

@@ -152,15 +152,15 @@ class SqlTransfers:
     def figures(self) -> dict[str, float]:
         """Counts for metrics."""
         with self._database.read() as connection:
-            states = dict(connection.execute(select(transfers.c.state, func.count()).group_by(transfers.c.state)).tuples().all())
-            parts = dict(connection.execute(select(slices.c.state, func.count()).group_by(slices.c.state)).tuples().all())
+            states: dict[str, int] = dict(connection.execute(select(transfers.c.state, func.count()).group_by(transfers.c.state)).all())
+            parts: dict[str, int] = dict(connection.execute(select(slices.c.state, func.count()).group_by(slices.c.state)).all())
             fetched = connection.execute(select(func.coalesce(func.sum(transfers.c.bytes_fetched), 0))).scalar_one()
             counts = {
                 "peers_active": select(func.count()).select_from(peers).where(peers.c.state == "active"),
                 "announcements_waiting": select(func.count()).select_from(announcements),
                 "outbox_waiting": select(func.count()).select_from(outbox),
             }
-            figures = {name: connection.execute(query).scalar_one() for name, query in counts.items()}
+            figures: dict[str, float] = {name: connection.execute(query).scalar_one() for name, query in counts.items()}
         figures |= {f"transfers_{state.value}": states.get(state.value, 0) for state in TransferState}
         return figures | {"slices_ready": parts.get(_READY, 0), "slices_claimed": parts.get(_CLAIMED, 0), "bytes_fetched": int(fetched)}
 
@@ -209,4 +209,4 @@ def _done_bytes(connection: Connection, transfer_ids: list[str]) -> dict[str, in
         .where(slices.c.transfer_id.in_(transfer_ids), slices.c.state == _DONE)
         .group_by(slices.c.transfer_id)
     )
-    return {transfer_id: int(count) for transfer_id, count in connection.execute(query).tuples()}
+    return {transfer_id: int(count) for transfer_id, count in connection.execute(query)}

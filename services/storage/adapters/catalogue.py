@@ -164,7 +164,7 @@ class SqlCatalogue:
     def figures(self) -> dict[str, float]:
         """Counts by state and bytes here."""
         with self._database.read() as connection:
-            by_state = dict(connection.execute(select(packages.c.state, func.count()).group_by(packages.c.state)).tuples().all())
+            by_state: dict[str, int] = dict(connection.execute(select(packages.c.state, func.count()).group_by(packages.c.state)).all())
             open_uploads = connection.execute(select(func.count()).select_from(uploads).where(uploads.c.state.in_(_OPEN))).scalar_one()
             held = connection.execute(select(func.coalesce(func.sum(packages.c.size), 0)).where(packages.c.state.in_(_HERE))).scalar_one()
             seq = connection.execute(select(feed_state.c.seq)).scalar_one()

@@ -24,6 +24,7 @@ class AnswersConsumer(RpcConsumer):  # type: ignore[misc]
     """One queue for all RPC methods of a service."""
 
     queue_consumer = ResilientQueueConsumer()
+    queue: Queue | None = None
 
     def setup(self) -> None:
         """Declare the service's RPC queue under Nameko's name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,7 +77,7 @@ class DeadLetters:
             raise NotFound(f"no dead letter has the id {letter_id[:40]!r}")
         return settled
 
-    def depths(self, names: list[str]) -> dict[str, tuple[int, int]]:
+    def depths(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Messages ready and consumers of each queue that exists."""
         found: dict[str, tuple[int, int]] = {}
         with self._channel() as channel:

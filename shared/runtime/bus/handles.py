@@ -19,6 +19,7 @@ from typing import Any
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint
 
+from shared.contracts import spine
 from shared.contracts.events import Envelope, Event, MessageDeadLetteredV1
 from shared.core.errors import Malformed, OdstError, PermanentError, ServiceUnavailable
 from shared.runtime.bus import messages, topology
@@ -139,7 +140,7 @@ def publish_event(publisher: Any, envelope: Envelope) -> None:
         routing_key=envelope.type,
         headers={messages.CORRELATION_KEY: envelope.correlation_id},
         message_id=envelope.id,
-        mandatory=bool(topology.spine.handlers_of(envelope.type)),
+        mandatory=bool(spine.handlers_of(envelope.type)),
     )
 
 

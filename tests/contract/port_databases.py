@@ -1,0 +1,44 @@
+"""Migrated databases for the suites that hold a fake and the real adapter to the same promises."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, select
+
+from shared.contracts.events import ALL, Envelope, Event
+from shared.runtime import migrations
+from shared.runtime.bus.publisher import Publisher
+from shared.runtime.database import Database
+from shared.runtime.outbox import Outbox
+
+_SERVICES = Path(migrations.__file__).parents[2] / "services"
+_NOBODY = "amqp://nobody:nothing@127.0.0.1:1/"
+
+
+@contextmanager
+def migrated(service: str, folder: Path) -> Iterator[Database]:
+    """A database of a service; it does not wait for the disk, as no test here cuts the power."""
+    database = Database(f"sqlite:///{folder / service}.sqlite3")
+    event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    migrations.upgrade(database, _SERVICES / service / "migrations")
+    yield database
+    database.close()
+
+
+def outbox_of(service: str, database: Database) -> Outbox:
+    """The service's outbox, with nobody to relay it."""
+    table = importlib.import_module(f"services.{service}.adapters.schema").outbox
+    return Outbox(database, table, Publisher(_NOBODY))
+
+
+def dispatched(service: str, database: Database) -> list[Event]:
+    """What waits in the outbox, in order."""
+    table: Any = importlib.import_module(f"services.{service}.adapters.schema").outbox
+    with database.read() as connection:
+        envelopes = [Envelope.model_validate_json(row.envelope) for row in connection.execute(select(table).order_by(table.c.number))]
+    return [ALL[envelope.type].model_validate(envelope.data) for envelope in envelopes]
