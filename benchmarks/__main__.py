@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -27,13 +28,17 @@ _FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
 @click.option("--rounds", type=click.IntRange(1), help="How often each candidate runs; usually 3 to 5.")
 @click.option("--size-mib", type=click.IntRange(1), help="Size of the package; usually 1024, for memory 2048.")
 @click.option("--separate", is_flag=True, help="Each service in a process of its own; otherwise all in one beside the gateway.")
-@click.option("--folder", type=click.Path(path_type=Path), default=_FOLDER, help="Where files are made; on the disk that is to be measured.")
+@click.option("--folder", type=click.Path(path_type=Path), default=_FOLDER, help="Where files are made: on the disk to be measured.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write everything to this file.")
-def main(names: tuple[str, ...], *, rounds: int | None, size_mib: int | None, separate: bool, folder: Path, json_file: Path | None) -> None:
+def main(  # noqa: PLR0913 - one for each option
+    names: tuple[str, ...], *, rounds: int | None, size_mib: int | None, separate: bool, folder: Path, json_file: Path | None
+) -> None:
     """Measure ODST side by side with what an administrator would use instead. Without NAMES, everything.
 
     `profile hop` or `profile upload` also shows in which functions each process spends its time; that needs py-spy.
     """
+    # So that what was started ends with us, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     found = machine()
     print_machine(found)
     profiles = folder / _PROFILE if _PROFILE in names else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.hop import first_byte_at, put
 from benchmarks.runner import Aim, Figures, Options, Report, quantile, timed
 from benchmarks.world import Source, World, world
 from shared.contracts import events
-from shared.contracts.events import Event
 from shared.runtime.bus.rpc import RpcClient
 
 _CALLS, _WARM = 500, 30
@@ -29,7 +27,10 @@ class Latencies:
 
     def table(self) -> Figures:
         """Medians and tails."""
-        rows = [(what, len(values), *(f"{_ms(values, share):.1f}" for share in (0.5, 0.99)), f"{max(values):.1f}") for what, values in self.milliseconds.items()]
+        rows = [
+            (what, len(values), *(f"{figure:.1f}" for figure in (quantile(values, 0.5), quantile(values, 0.99), max(values))))
+            for what, values in self.milliseconds.items()
+        ]
         return Figures("milliseconds, idle", ("what", "n", "p50", "p99", "max"), rows)
 
 
@@ -52,7 +53,7 @@ def run(options: Options) -> Report:
     report = Report("bus", "latencies within an idle instance and between two")
     report.figures = [found.table()]
     report.aims = [
-        Aim("RPC round trip, p50", _ms(found.milliseconds[RPC], 0.5), 4, " ms"),
+        Aim("RPC round trip, p50", quantile(found.milliseconds[RPC], 0.5), 4, " ms"),
         Aim("announcement to first byte moving, longest", max(found.milliseconds[FIRST_BYTE]), 1000, " ms"),
     ]
     report.notes = ["RPC by shared.runtime.bus.rpc.RpcClient from a plain process over one kept connection"]
@@ -86,7 +87,3 @@ def _send(running: World, source: Source, name: str, found: Latencies) -> None:
     found.add(UPLOADED, published.arrived - began)
     found.add(FIRST_BYTE, first_byte_at(a, published.field("package_id")) - published.made)
     found.add(SMALL_HOP, there.arrived - published.made)
-
-
-def _ms(values: Sequence[float], share: float) -> float:
-    return quantile(values, share)

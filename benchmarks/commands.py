@@ -63,7 +63,7 @@ def shell(script: str, **paths: Path | str) -> float:
 
 @contextmanager
 def nginx(root: Path, folder: Path) -> Iterator[str]:
-    """nginx serving a folder on loopback; its address."""
+    """Serve a folder by nginx on loopback; its address."""
     folder.mkdir(parents=True)
     port = free_port()
     configuration = folder / "nginx.conf"
@@ -75,15 +75,15 @@ def nginx(root: Path, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def rsync_daemon(root: Path, folder: Path) -> Iterator[str]:
-    """An rsync daemon serving a folder on loopback; its address."""
+    """Serve a folder by an rsync daemon on loopback; its address."""
     folder.mkdir(parents=True)
     port = free_port()
     # A daemon that root starts becomes nobody, who may not look into our folder.
     identity = f"uid = {getpass.getuser()}\ngid = {os.getgid()}" if os.getuid() == 0 else ""
     configuration = folder / "rsyncd.conf"
     configuration.write_text(_RSYNCD.format(identity=identity, root=root))
-    command = ["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={port}", f"--config={configuration}", f"--log-file={folder / 'log'}"]
-    with _running(command, port):
+    options = ["--address=127.0.0.1", f"--port={port}", f"--config={configuration}", f"--log-file={folder / 'log'}"]
+    with _running(["rsync", "--daemon", "--no-detach", *options], port):
         yield f"rsync://127.0.0.1:{port}/files"
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-if sys.argv[1:2] == ["eventlet"]:
-    import eventlet
+import eventlet
 
+if sys.argv[1:2] == ["eventlet"]:
     eventlet.monkey_patch()
 
 import json
@@ -30,8 +30,6 @@ _TICK_SECONDS = 0.005
 
 @contextmanager
 def _probe(found: dict[str, Any]) -> Iterator[None]:
-    import eventlet
-
     def tick() -> None:
         while True:
             due = time.perf_counter() + _TICK_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import statistics
 import subprocess
 import time
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.listener import Heard
-from benchmarks.processes import cpu_spent
-from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave
+from benchmarks.processes import Cpu, cpu_figures, cpu_spent
+from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
 from benchmarks.world import Source, World, world
 from shared.contracts import events
 from shared.testing.instance import Instance
@@ -45,7 +46,7 @@ class Hops:
     world: World
     source: Source
     phases: list[list[float]] = field(default_factory=list)
-    cpu: list[dict[str, float]] = field(default_factory=list)
+    cpu: list[dict[str, Cpu]] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
     digest_seconds: list[float] = field(default_factory=list)
 
@@ -56,12 +57,10 @@ class Hops:
         self.source.renew()
         put(a, name, self.source.path)
         start = ear_a.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
-        spent: dict[str, float] = {}
-        with cpu_spent(self.world.pids(), spent):
+        with cpu_spent(self.world.pids(), self.cpu):
             end = ear_b.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
         b.published(name)
         self.seen.append(time.time() - start.made)
-        self.cpu.append(spent)
         self.phases.append(self._phases(a, b, start, end))
         return end.arrived - start.made
 
@@ -82,17 +81,16 @@ class Hops:
             verified.made,
             end.arrived,
         ]
-        return [after - before for before, after in zip(moments, moments[1:], strict=False)]
+        return [after - before for before, after in itertools.pairwise(moments)]
 
     def figures(self) -> list[Figures]:
         """Where the time went, and who used the processors."""
         medians = [statistics.median(column) for column in zip(*self.phases, strict=True)]
         whole = sum(medians)
         rows = [(phase, round(seconds, 3), f"{seconds / whole:.0%}") for phase, seconds in zip(PHASES, medians, strict=True)]
-        spent = [(name, round(statistics.median(cpu[name] for cpu in self.cpu), 2)) for name in self.cpu[0]]
         return [
             Figures("where the time goes", ("phase", "seconds", "share"), rows),
-            Figures("processor seconds during the hop", ("process", "seconds"), spent),
+            cpu_figures("processor seconds during the hop", self.cpu),
         ]
 
 
@@ -105,7 +103,8 @@ def put(instance: Instance, name: str, path: Path) -> None:
 
 def planned_at(instance: Instance, name: str) -> float:
     """When an instance had cut the slices of a package."""
-    return next(_moment(line) for program in instance.programs for line in instance.log_events(program, "transfer_planned") if line["name"] == name)
+    planned = (line for program in instance.programs for line in instance.log_events(program, "transfer_planned"))
+    return next(_moment(line) for line in planned if line["name"] == name)
 
 
 def first_byte_at(instance: Instance, package_id: str) -> float:
@@ -124,7 +123,8 @@ def run(options: Options) -> Report:
     lacking = commands.missing(*_NEEDS)
     if lacking:
         raise RuntimeError(f"install {', '.join(lacking)} to compare with")
-    folder, size = options.folder, options.size_or(1024)
+    folder, size, rounds = options.folder, options.size_or(1024), options.rounds_or(3)
+    require_space(folder, (2 * rounds + 3) * size)
     (folder / "source").mkdir()
     source = Source(folder / "source" / "package", size)
     with (
@@ -133,7 +133,7 @@ def run(options: Options) -> Report:
         commands.rsync_daemon(source.path.parent, folder / "rsync") as rsync,
     ):
         hops = Hops(running, source)
-        samples = interleave({OURS: hops.one} | _others(folder, http, rsync), options.rounds_or(3))
+        samples = interleave({OURS: hops.one} | _others(folder, http, rsync), rounds)
     report = Report("hop", f"one hop on loopback, {size >> 20} MiB, synced and renamed at the receiver", BASELINE, samples)
     report.figures = hops.figures()
     ratio = report.ratio(OURS)
@@ -144,7 +144,8 @@ def run(options: Options) -> Report:
     ]
     report.notes = [
         "ours: from the making of package.published at A to its arrival on B's bus; SHA-1 and SHA-256 of each chunk and of the whole",
-        f"seen through B's API after {statistics.median(hops.seen):.3f} s; B's final digest pass took {statistics.median(hops.digest_seconds):.3f} s",
+        f"seen through B's API after {statistics.median(hops.seen):.3f} s",
+        f"B's final digest pass took {statistics.median(hops.digest_seconds):.3f} s",
     ]
     return report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.hop import put
 from benchmarks.processes import PeakMemory
-from benchmarks.runner import Aim, Figures, Options, Report, tell
+from benchmarks.runner import Aim, Figures, Options, Report, require_space, tell
 from benchmarks.world import Source, world
 from shared.contracts import events
 from shared.testing.instance import SEPARATE
@@ -16,6 +16,7 @@ _LIMIT_MB = 200
 def run(options: Options) -> Report:
     """Two instances with each service in a process of its own; one package, once."""
     size = options.size_or(2048)
+    require_space(options.folder, 4 * size)
     source = Source(options.folder / "package", size)
     with world(options, "A", "B", programs=SEPARATE) as running:
         services = {name: pid for name, pid in running.pids().items() if name != "broker"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.runner import Aim, Figures, Report
@@ -55,6 +56,7 @@ def print_report(report: Report) -> None:
     if report.samples:
         out.print(_candidates(report))
     for figures in report.figures:
+        out.print(f"  [italic]{figures.title}[/italic]")
         out.print(_figures(figures))
     for aim in report.aims:
         out.print(_sentence(aim))
@@ -75,11 +77,11 @@ def _candidates(report: Report) -> Table:
 
 
 def _figures(figures: Figures) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title=figures.title, title_justify="left", title_style="italic")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(figures.columns):
         table.add_column(column, justify="right" if number else "left")
     for row in figures.rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     return table
 
 

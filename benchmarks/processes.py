@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from benchmarks.runner import Figures
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -25,22 +28,45 @@ def family(pid: int) -> list[int]:
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of its living descendants."""
-    total = 0
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Processor seconds, in the program and in the kernel."""
+
+    user: float = 0.0
+    system: float = 0.0
+
+    def __add__(self, other: Cpu) -> Cpu:
+        return Cpu(self.user + other.user, self.system + other.system)
+
+    def __sub__(self, other: Cpu) -> Cpu:
+        return Cpu(self.user - other.user, self.system - other.system)
+
+
+def cpu_of(pid: int) -> Cpu:
+    """Of a process and its living descendants, since they started."""
+    total = Cpu()
     for member in family(pid):
         with suppress(*_GONE):
             fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
+            total += Cpu(int(fields[11]) / _TICKS, int(fields[12]) / _TICKS)
+    return total
 
 
 @contextmanager
-def cpu_spent(pids: Mapping[str, int], into: dict[str, float]) -> Iterator[None]:
-    """Put what each named process spends within the block into `into`."""
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+def cpu_spent(pids: Mapping[str, int], into: list[dict[str, Cpu]]) -> Iterator[None]:
+    """Append to `into` what each named process spends within the block."""
+    before = {name: cpu_of(pid) for name, pid in pids.items()}
     yield
-    into.update({name: cpu_seconds(pid) - before[name] for name, pid in pids.items()})
+    into.append({name: cpu_of(pid) - before[name] for name, pid in pids.items()})
+
+
+def cpu_figures(title: str, spent: Sequence[Mapping[str, Cpu]]) -> Figures:
+    """Medians over several blocks."""
+    rows = []
+    for name in spent[0]:
+        user, system = (statistics.median(values) for values in zip(*((one[name].user, one[name].system) for one in spent), strict=True))
+        rows.append((name, f"{user:.2f}", f"{system:.2f}"))
+    return Figures(title, ("process", "user", "system"), rows)
 
 
 @dataclass(frozen=True, slots=True)

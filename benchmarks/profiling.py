@@ -69,7 +69,8 @@ def _summary(path: Path) -> Figures:
         for function, count in own.most_common(_SHOWN)
         if count >= _LEAST_SHARE * whole
     ]
-    return Figures(f"{path.stem}: thread seconds at work ({whole / _PER_SECOND:.1f} in all)", ("function", "itself", "with what it called"), rows)
+    title = f"{path.stem}: thread seconds at work ({whole / _PER_SECOND:.1f} in all)"
+    return Figures(title, ("function", "itself", "with what it called"), rows)
 
 
 def _short(frame: str) -> str:

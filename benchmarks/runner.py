@@ -7,6 +7,7 @@ machine does in a round slows all of its candidates, and the random order favour
 from __future__ import annotations
 
 import random
+import shutil
 import statistics
 import sys
 import time
@@ -101,7 +102,7 @@ class Report:
             "aims": [
                 {"what": aim.what, "found": aim.found, "limit": aim.limit, "unit": aim.unit, "reached": aim.reached} for aim in self.aims
             ],
-            "figures": [{"title": table.title, "columns": table.columns, "rows": [list(row) for row in table.rows]} for table in self.figures],
+            "figures": [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in self.figures],
             "notes": self.notes,
         }
 
@@ -130,6 +131,15 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value that `share` of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Raises RuntimeError if the disk has no room for what a benchmark will write."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise RuntimeError(
+            f"{size >> 20} MiB are needed in {folder}, {free >> 20} MiB are free: choose another --folder or a smaller --size-mib"
+        )
 
 
 def tell(line: str) -> None:

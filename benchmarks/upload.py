@@ -9,14 +9,14 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.hop import put
-from benchmarks.processes import cpu_spent
-from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave
+from benchmarks.processes import Cpu, cpu_figures, cpu_spent
+from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
 from benchmarks.world import Source, World, world
 from shared.contracts import events
 
 BASELINE = "cp, sync, sha256sum"
 OURS = "PUT, until published"
-PHASES = ("received and synced", "hashing has begun and ended", "digest pass alone", "renamed, signed, recorded, said")
+PHASES = ("sent, received, synced", "event, digest pass, event", "  of it the digest pass", "renamed, signed, recorded, said")
 
 
 @dataclass
@@ -26,38 +26,36 @@ class Uploads:
     world: World
     source: Source
     phases: list[list[float]] = field(default_factory=list)
-    cpu: list[dict[str, float]] = field(default_factory=list)
+    cpu: list[dict[str, Cpu]] = field(default_factory=list)
 
     def one(self, number: int) -> float:
         """Seconds from the start of curl to the arrival of `package.published` on the bus."""
         (a,), (ear,) = self.world.instances, self.world.listeners
         name = f"upload-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
-        spent: dict[str, float] = {}
-        with cpu_spent(self.world.pids(), spent):
+        with cpu_spent(self.world.pids(), self.cpu):
             began = time.time()
             put(a, name, self.source.path)
             published = ear.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
         received = ear.wait(events.PackageReceivedV1, lambda heard: heard.field("name") == name)
         hashed = ear.wait(events.PackageHashedV1, lambda heard: heard.field("upload_id") == received.field("upload_id"))
         digests = hashed.field("digests")["seconds"]
-        self.cpu.append(spent)
         self.phases.append([received.made - began, hashed.made - received.made, digests, published.arrived - hashed.made])
         return published.arrived - began
 
     def figures(self) -> list[Figures]:
         """Where the time went, and who used the processors."""
         medians = [statistics.median(column) for column in zip(*self.phases, strict=True)]
-        spent = [(name, round(statistics.median(cpu[name] for cpu in self.cpu), 2)) for name in self.cpu[0]]
         return [
             Figures("where the time goes", ("phase", "seconds"), [(name, round(s, 3)) for name, s in zip(PHASES, medians, strict=True)]),
-            Figures("processor seconds during the upload", ("process", "seconds"), spent),
+            cpu_figures("processor seconds during the upload", self.cpu),
         ]
 
 
 def run(options: Options) -> Report:
     """An instance and the commands in one interleaved run."""
-    folder, size = options.folder, options.size_or(1024)
+    folder, size, rounds = options.folder, options.size_or(1024), options.rounds_or(3)
+    require_space(folder, (rounds + 3) * size)
     source = Source(folder / "package", size)
     with world(options, "A") as running:
         uploads = Uploads(running, source)
@@ -68,11 +66,11 @@ def run(options: Options) -> Report:
             "cp, sync, openssl sha256": "cp --reflink=never {source} {copy}; sync {copy}; openssl dgst -sha256 {copy}",
         }.items():
             candidates[name] = _command(script, source.path, folder / "copy")
-        samples = interleave(candidates, options.rounds_or(3))
+        samples = interleave(candidates, rounds)
     report = Report("upload", f"a fresh package of {size >> 20} MiB, from the first byte sent to published", BASELINE, samples)
     report.figures = uploads.figures()
     report.aims = [Aim(f"{OURS}, of {BASELINE}", report.ratio(OURS), 1.5)]
-    report.notes = ["ours: with curl -T, synced; SHA-1 and SHA-256 of the whole and of every chunk; the digest pass is part of the line before it"]
+    report.notes = ["ours: sent by curl -T, synced; SHA-1 and SHA-256 of the whole and of every chunk"]
     return report
 
 

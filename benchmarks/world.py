@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,7 @@ def world(options: Options, *names: str, programs: tuple[str, ...] | None = None
             made.start()
         for instance in instances:
             instance.wait_ready()
-        for before, instance in zip(instances, instances[1:], strict=False):
+        for before, instance in itertools.pairwise(instances):
             instance.join(before)
         if options.profiles:
             stack.enter_context(profiling.recorded(_pids(instances), options.profiles))

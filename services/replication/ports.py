@@ -109,6 +109,9 @@ class TransferChanges(Protocol):
     def finish_slice(self, claim: Claim) -> bool:
         """Mark a slice done if the claim still holds; False for a zombie."""
 
+    def add_fetched(self, transfer_id: str, count: int) -> None:
+        """Count bytes that came over the wire."""
+
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
 
@@ -136,9 +139,6 @@ class Transfers(Protocol):
 
     def give_back(self, claim: Claim, not_before: dt.datetime) -> None:
         """Let others try from `not_before`, if the claim still holds."""
-
-    def add_fetched(self, transfer_id: str, count: int) -> None:
-        """Count bytes that came over the wire."""
 
     def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
         """Newest transfers, each with the bytes of its finished slices."""

@@ -20,6 +20,11 @@ class Slice:
     size: int
 
     @property
+    def stop_chunk(self) -> int:
+        """Number of the chunk after the last one."""
+        return self.first + self.count
+
+    @property
     def start(self) -> int:
         """Offset of the first byte."""
         return self.first * CHUNK_SIZE
@@ -27,7 +32,7 @@ class Slice:
     @property
     def stop(self) -> int:
         """Offset after the last byte."""
-        return min(self.size, (self.first + self.count) * CHUNK_SIZE)
+        return min(self.size, self.stop_chunk * CHUNK_SIZE)
 
 
 def plan(size: int, slice_chunks: int = SLICE_CHUNKS) -> list[Slice]:

@@ -85,7 +85,7 @@ def test_transfers_are_kept_as_they_are(kept: Kept) -> None:
     with kept.transfers.changing() as changes:
         changes.save(a_transfer(transfer_id=transfer.transfer_id))
         changes.save(transfer)
-    kept.transfers.add_fetched(transfer.transfer_id, 7)
+        changes.add_fetched(transfer.transfer_id, 7)
 
     with kept.transfers.changing() as changes:
         changes.save(transfer)
@@ -259,7 +259,8 @@ def test_figures_count_states_and_bytes(kept: Kept) -> None:
     transfer = kept.begin(3)
     kept.finish(kept.claim())
     kept.claim()
-    kept.transfers.add_fetched(transfer.transfer_id, 5)
+    with kept.transfers.changing() as changes:
+        changes.add_fetched(transfer.transfer_id, 5)
 
     figures = kept.transfers.figures()
 

@@ -59,6 +59,11 @@ class SqlTransferChanges:
         done = update(slices).where(_holds(claim)).values(state=_DONE, lease_until=None)
         return bool(self._connection.execute(done).rowcount)
 
+    def add_fetched(self, transfer_id: str, count: int) -> None:
+        """Count bytes that came over the wire."""
+        counted = update(transfers).where(transfers.c.transfer_id == transfer_id)
+        self._connection.execute(counted.values(bytes_fetched=transfers.c.bytes_fetched + count))
+
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
         query = select(func.count()).select_from(slices).where(slices.c.transfer_id == transfer_id, slices.c.state != _DONE)
@@ -128,13 +133,6 @@ class SqlTransfers:
         free = {"state": _READY, "worker": None, "lease_until": None, "not_before": rows.to_text(not_before)}
         with self._database.write() as connection:
             connection.execute(update(slices).where(_holds(claim)).values(free))
-
-    def add_fetched(self, transfer_id: str, count: int) -> None:
-        """Count bytes that came over the wire."""
-        if count:
-            with self._database.write() as connection:
-                counted = update(transfers).where(transfers.c.transfer_id == transfer_id)
-                connection.execute(counted.values(bytes_fetched=transfers.c.bytes_fetched + count))
 
     def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
         """Newest transfers, each with the bytes of its finished slices."""

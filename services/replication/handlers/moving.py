@@ -107,8 +107,8 @@ class MovingHandlers:
         except (InsufficientSpace, OSError) as error:
             log.warning("slice_waits_for_disk", error=str(error))
             self.transfers.give_back(claim, self.clock() + _DISK_WAIT)
-        except NotFound:
-            log.info("slice_dropped", reason="the transfer ended meanwhile")
+        except NotFound as error:
+            self._fail(claim, error)
 
     @contextmanager
     def _busy(self, peer: Peer) -> Iterator[None]:
@@ -124,21 +124,20 @@ class MovingHandlers:
             raise NotFound("the transfer's chunk list is gone")
         with self.store.open_incoming(claim.transfer_id) as file:
             first = self._first_missing(claim, file, chunks)
-            if first < claim.slice.first + claim.slice.count:
-                self._fetch(claim, peer, file, chunks, first)
+            fetched = self._fetch(claim, peer, file, chunks, first) if first < claim.slice.stop_chunk else 0
             self.background(self.store.sync, file).wait()
-        self._finish(claim)
+        self._finish(claim, fetched)
 
     def _first_missing(self, claim: Claim, file: BinaryIO, chunks: ChunkDigests) -> int:
         first = claim.slice.first
         if claim.attempts == 0:
             return first
-        for index in range(first, first + claim.slice.count):
+        for index in range(first, claim.slice.stop_chunk):
             if not self.background(_is_on_disk, file.fileno(), index, claim.slice.size, chunks).wait():
                 return index
-        return first + claim.slice.count
+        return claim.slice.stop_chunk
 
-    def _fetch(self, claim: Claim, peer: Peer, file: BinaryIO, chunks: ChunkDigests, first: int) -> None:
+    def _fetch(self, claim: Claim, peer: Peer, file: BinaryIO, chunks: ChunkDigests, first: int) -> int:
         watch = _Watch(self, claim)
         writing: Background | None = None
         fetched = 0
@@ -150,21 +149,36 @@ class MovingHandlers:
                     writing = self.background(_verify_and_write, file.fileno(), index, chunk, chunks)
                     fetched += len(chunk)
                     watch.saw(fetched)
-                if writing is not None:
-                    writing.wait()
-                    writing = None
-        finally:
+            if writing is not None:
+                writing.wait()
+        except BaseException:
             if writing is not None:
                 _settle(writing)
-            self.transfers.add_fetched(claim.transfer_id, fetched)
+            self._count(claim, fetched)
+            raise
+        return fetched
 
-    def _finish(self, claim: Claim) -> None:
+    def _count(self, claim: Claim, fetched: int) -> None:
         with self.transfers.changing() as changes:
+            changes.add_fetched(claim.transfer_id, fetched)
+
+    def _finish(self, claim: Claim, fetched: int) -> None:
+        with self.transfers.changing() as changes:
+            changes.add_fetched(claim.transfer_id, fetched)
             if not changes.finish_slice(claim):
                 raise ClaimLost("another worker has this slice")
             transfer = changes.get(claim.transfer_id)
             if transfer and transfer.state in OPEN_STATES and changes.slices_left(claim.transfer_id) == 0:
                 assemble(changes, transfer, self.clock())
+
+    def _fail(self, claim: Claim, error: NotFound) -> None:
+        """Its files are gone: the transfer ended meanwhile, or is to be planned anew when storage rings again."""
+        now = self.clock()
+        with self.transfers.changing() as changes:
+            transfer = changes.get(claim.transfer_id)
+            if transfer and transfer.state in OPEN_STATES:
+                changes.save(replace(transfer, state=TransferState.FAILED, finished=now, changed=now, error=str(error)))
+        log.warning("slice_dropped", error=str(error))
 
     def _strike(self, claim: Claim, peer: Peer, error: BadChunk) -> None:
         now = self.clock()

@@ -20,6 +20,8 @@ from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.logging import bound, correlation_id, get_logger
 
 log = get_logger(__name__)
+_HERE = ("published", "superseded")
+"""States in which storage has the verified bytes of a package."""
 
 
 @dataclass
@@ -98,7 +100,15 @@ class PlanningHandlers:
     def _new_transfer(self, manifest: Manifest) -> Transfer:
         now = self.clock()
         return Transfer(
-            str(uuid.uuid4()), manifest.package_id, manifest.name.text, manifest.size, manifest.sha256, manifest.sha1, correlation_id(), now, now
+            str(uuid.uuid4()),
+            manifest.package_id,
+            manifest.name.text,
+            manifest.size,
+            manifest.sha256,
+            manifest.sha1,
+            correlation_id(),
+            now,
+            now,
         )
 
     def close(self, event: events.PackagePublishedV1) -> None:
@@ -120,10 +130,20 @@ class PlanningHandlers:
             self.store.drop_incoming(transfer.transfer_id)
 
     def sweep(self, stale_seconds: float) -> None:
-        """Ring again for what was assembled and not verified since."""
+        """Ring again for what was assembled and not verified since; end what storage has settled, if its word was lost."""
         before = self.clock() - dt.timedelta(seconds=stale_seconds)
         for transfer in self.transfers.stale_assembled(before):
-            with bound(correlation_id=transfer.correlation_id), self.transfers.changing() as changes:
+            with bound(correlation_id=transfer.correlation_id):
+                self._revive(transfer)
+
+    def _revive(self, transfer: Transfer) -> None:
+        state = self.storage.state_of(transfer.package_id)
+        if state in _HERE:
+            self._end(transfer.package_id, TransferState.DONE, None)
+        elif state == "quarantined":
+            self._end(transfer.package_id, TransferState.FAILED, "the package was put in quarantine")
+        else:
+            with self.transfers.changing() as changes:
                 assemble(changes, transfer, self.clock())
 
 

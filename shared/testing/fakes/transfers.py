@@ -72,6 +72,11 @@ class FakeTransferChanges:
         """Mark a slice done if the claim still holds."""
         return self.change(claim, state="done")
 
+    def add_fetched(self, transfer_id: str, count: int) -> None:
+        """Count bytes that came over the wire."""
+        known = self.transfers[transfer_id]
+        self.transfers[transfer_id] = replace(known, bytes_fetched=known.bytes_fetched + count)
+
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
         return sum(part.state != "done" for (owner, _), part in self.parts.items() if owner == transfer_id)
@@ -125,11 +130,6 @@ class FakeTransfers:
     def give_back(self, claim: Claim, not_before: dt.datetime) -> None:
         """Let others try from `not_before`, if the claim still holds."""
         self._truth.change(claim, state="ready", not_before=not_before)
-
-    def add_fetched(self, transfer_id: str, count: int) -> None:
-        """Count bytes that came over the wire."""
-        known = self._truth.transfers[transfer_id]
-        self._truth.transfers[transfer_id] = replace(known, bytes_fetched=known.bytes_fetched + count)
 
     def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
         """Newest transfers, each with the bytes of its finished slices."""
