@@ -106,6 +106,8 @@ class PackagePublishedV1(Event):
     origin: str
     received_from: str | None = None
     """Instance id of the peer whose manifest brought it here; none for a local upload."""
+    current: bool = True
+    """False if another package of greater precedence has the name already: these bytes are here, and clients get the other's."""
 
 
 class PeerAnnouncedV1(Event):

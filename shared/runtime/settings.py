@@ -43,8 +43,8 @@ class Settings(BaseModel):
     """SQLAlchemy URL in which `{service}` is replaced; without it, a SQLite file for each service below `data`."""
     instance_name: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[\w .-]+$")] = "odst"
     """What people call this instance."""
-    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] = "http://127.0.0.1:8080"
-    """The address by which peers and clients reach this instance."""
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+/?$")] = "http://127.0.0.1:8080"
+    """The address by which peers and clients reach this instance; without a path, because signatures cover the path as sent."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10

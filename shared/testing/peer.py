@@ -197,11 +197,12 @@ class TestPeer:
         return self.send(instance, method, target, body, self.signed(instance, method, target, body, **overrides) | extra)
 
     def send(self, instance: Instance, method: str, target: str, body: bytes, headers: dict[str, str | None]) -> requests.Response:
-        """Send as it is: no redirects, no proxies of the environment. Headers that are None are left out."""
+        """Send as it is: no redirects, no proxies of the environment, the target not tidied up. Headers that are None are left out."""
         kept = {name: value for name, value in headers.items() if value is not None}
+        prepared = requests.Request(method, instance.url, headers=kept, data=body or None).prepare()
+        prepared.url = f"{instance.url}{target}"
         with requests.Session() as session:
-            session.trust_env = False
-            return session.request(method, f"{instance.url}{target}", data=body or None, headers=kept, timeout=30, allow_redirects=False)
+            return session.send(prepared, timeout=30, allow_redirects=False)
 
     def signed(self, instance: Instance, method: str, target: str, body: bytes = b"", **overrides: Any) -> dict[str, str | None]:
         """The headers of a signed request; `overrides` are the fields of `Signing`."""

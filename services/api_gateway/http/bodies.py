@@ -27,12 +27,25 @@ def read(model: type[B]) -> B:
     Raises:
         InvalidInput: BODY_INVALID, naming every field that is wrong.
     """
-    request.max_content_length = MAX_JSON_BYTES
     try:
-        return model.model_validate_json(request.get_data() or b"{}")
+        return model.model_validate_json(read_small() or b"{}")
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_url=False))
         raise InvalidInput(f"the body cannot be used: {faults}"[:1000], "BODY_INVALID") from error
+
+
+def read_small() -> bytes:
+    """The request's body, if it is not too long.
+
+    Raises:
+        InvalidInput: BODY_INVALID, if it cannot be read to its end.
+        werkzeug's RequestEntityTooLarge: if it is too long; the limit is set before the first byte is read.
+    """
+    request.max_content_length = MAX_JSON_BYTES
+    try:
+        return request.get_data()
+    except OSError as error:  # gunicorn's errors about bodies are of this kind
+        raise InvalidInput(f"the body cannot be read: {type(error).__name__}", "BODY_INVALID") from error
 
 
 def whole_number(name: str, default: int, least: int, most: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http.bodies import MAX_JSON_BYTES, whole_number
+from services.api_gateway.http.bodies import read_small, whole_number
 from services.api_gateway.http.problems import problem
 from services.api_gateway.http.sending import Representation, Sending
 from services.api_gateway.ports import Services
@@ -41,7 +41,7 @@ class PeerDoor:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
-                body = self.body()
+                body = read_small()
                 g.peer_id = self._services.call("replication", "authenticate", request=self.seen())["peer_id"]
                 http_signatures.check_body(dict(request.headers), body)
             except (Unauthenticated, InvalidInput) as error:
@@ -49,15 +49,6 @@ class PeerDoor:
             return view(*args, **kwargs)
 
         return guarded
-
-    def body(self) -> bytes:
-        """The body, if it is not too long.
-
-        Raises:
-            werkzeug's RequestEntityTooLarge: if it is.
-        """
-        request.max_content_length = MAX_JSON_BYTES
-        return request.get_data()
 
     def seen(self) -> dict[str, Any]:
         """What a signature is about: the raw target as it came, and only headers that can be signed."""
@@ -98,7 +89,7 @@ def _registrations(api: Blueprint, services: Services, door: PeerDoor) -> None:
     @api.post("/registrations")
     def register() -> Response:
         try:
-            body = door.body().decode()
+            body = read_small().decode()
             public_key = _public_key_in(body)
             seen = door.seen() | {"body": body}
             answer = services.call("replication", "accept_registration", public_key=public_key, request=seen)
@@ -113,7 +104,7 @@ def _conversation(api: Blueprint, services: Services, door: PeerDoor) -> None:
     @api.post("/announcements")
     @door.peers_only
     def announce() -> Response:
-        ring = _json_object(door.body())
+        ring = _json_object(read_small())
         epoch, seq = ring.get("epoch"), ring.get("seq")
         if not isinstance(epoch, str) or len(epoch) > 64 or type(seq) is not int or not 0 <= seq < 1 << 60:  # noqa: PLR2004
             raise InvalidInput("an announcement is {epoch, seq}", "BODY_INVALID")

@@ -152,7 +152,8 @@ class Sending:
         path = self._layout.blob(representation.sha256)
         if self._accel_prefix and _nginx_agrees(part):
             path.stat()
-            del headers["Accept-Ranges"]  # nginx adds its own
+            if part.status == 200:  # noqa: PLR2004
+                del headers["Accept-Ranges"]  # nginx adds its own to the whole, and none to a part
             return Response(headers=headers | {"X-Accel-Redirect": f"{self._accel_prefix}/{path.relative_to(self._layout.blobs)}"})
         if part.status == 206:  # noqa: PLR2004
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{representation.size}"

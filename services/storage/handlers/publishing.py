@@ -47,7 +47,7 @@ class Publishing:
         changes.stamp(placed)
         if wins:
             self.store.publish(package.sha256, package.manifest.name)
-        changes.dispatch(_published(placed))
+        changes.dispatch(_published(placed, current=wins))
         return placed
 
     def place_wanted(self, package_id: str, digests: FileDigests | None = None) -> None:
@@ -60,7 +60,7 @@ class Publishing:
                     changes.count_hashed(digests)
 
 
-def _published(package: Package) -> PackagePublishedV1:
+def _published(package: Package, *, current: bool) -> PackagePublishedV1:
     return PackagePublishedV1(
         package_id=package.package_id,
         name=package.name,
@@ -68,4 +68,5 @@ def _published(package: Package) -> PackagePublishedV1:
         sha256=package.sha256.hex,
         origin=str(package.manifest.origin),
         received_from=package.received_from,
+        current=current,
     )

@@ -1,0 +1,205 @@
+"""Claims about planning transfers and ending them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.replication.domain.transfer import TransferState
+from shared.contracts import events
+from shared.core.digest import CHUNK_SIZE, ChunkDigests
+from shared.testing.builders import Signed, a_transfer, signed, some_bytes
+from tests.unit.replication.replication_bench import Bench, published
+
+PACKAGE = signed(some_bytes(5 * CHUNK_SIZE + 3))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A replication service that knows nobody."""
+    return Bench(tmp_path)
+
+
+def quarantined(package: Signed) -> events.PackageQuarantinedV1:
+    """The package was refused here."""
+    return events.PackageQuarantinedV1(package_id=package.package_id, name="App.pkg", code="DIGEST_INVALID", reason="not it")
+
+
+def test_a_wanted_package_is_cut_in_slices(bench: Bench) -> None:
+    """Space is reserved, the chunk list lies beside it, the workers are rung."""
+    bench.meet("B", PACKAGE)
+
+    bench.want(PACKAGE)
+
+    transfer = bench.transfer()
+    assert (transfer.state, transfer.package_id) == (TransferState.PLANNED, PACKAGE.package_id)
+    assert bench.store.incoming_size(transfer.transfer_id) == len(PACKAGE.content)
+    assert bench.store.read_chunk_list(transfer.transfer_id) == PACKAGE.chunks
+    assert bench.transfers.figures()["slices_ready"] == 3
+    assert bench.rings == 1
+
+
+def test_a_wanted_event_seen_twice_plans_once(bench: Bench) -> None:
+    """But rings the workers, as they may have missed the first."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+
+    bench.want(PACKAGE)
+
+    assert len(bench.transfers.listed(10)) == 1
+    assert bench.rings == 2
+
+
+def test_without_a_source_nothing_is_planned(bench: Bench) -> None:
+    """A banned peer is none. Storage will ring again."""
+    peer, _ = bench.meet("B", PACKAGE)
+    with bench.peers.changing() as changes:
+        changes.save_peer(peer.struck(1, bench.clock.pass_seconds(0).replace(year=2030)))
+
+    bench.want(PACKAGE)
+
+    assert bench.transfers.listed(10) == []
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+def test_without_space_nothing_is_planned(tmp_path: Path) -> None:
+    """And nothing is left behind; other work goes on."""
+    bench = Bench(tmp_path, free_floor_bytes=1 << 60)
+    bench.meet("B", PACKAGE)
+
+    bench.want(PACKAGE)
+
+    assert bench.transfers.listed(10) == []
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+def test_a_source_with_a_wrong_chunk_list_is_passed_over(bench: Bench) -> None:
+    """The next one is asked."""
+    _, liar = bench.meet("liar", PACKAGE)
+    liar.packages[PACKAGE.package_id] = signed(some_bytes(5 * CHUNK_SIZE + 3, "another"))
+    _, away = bench.meet("away", PACKAGE)
+    away.away = True
+    bench.meet("honest", PACKAGE)
+
+    bench.want(PACKAGE)
+
+    assert bench.store.read_chunk_list(bench.transfer().transfer_id) == PACKAGE.chunks
+
+
+def test_when_no_source_has_the_chunk_list_nothing_is_planned(bench: Bench) -> None:
+    """Nothing is left behind, and a later ring may find one that has."""
+    _, site = bench.meet("B", PACKAGE)
+    site.away = True
+    bench.want(PACKAGE)
+    assert bench.transfers.listed(10) == []
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+    site.away = False
+    bench.want(PACKAGE)
+
+    assert bench.transfer().state is TransferState.PLANNED
+
+
+def test_an_empty_package_is_assembled_at_once(bench: Bench) -> None:
+    """It has no slice that could finish it."""
+    empty = signed(b"")
+    bench.meet("B", empty)
+
+    bench.want(empty)
+
+    assert bench.transfer().state is TransferState.ASSEMBLED
+    assert [event.type for event in bench.said] == ["package.assembled.v1"]
+    assert bench.store.read_chunk_list(bench.transfer().transfer_id) == ChunkDigests(b"")
+
+
+def test_of_two_that_plan_at_once_one_wins(bench: Bench) -> None:
+    """The other one's file is dropped, and nothing else."""
+    bench.meet("B", PACKAGE)
+    rival = a_transfer(PACKAGE.manifest)
+    ask = bench.client.chunk_digests
+
+    def plan_meanwhile(*arguments: object) -> bytes:
+        with bench.transfers.changing() as changes:
+            changes.save(rival)
+        return ask(*arguments)  # type: ignore[arg-type]
+
+    bench.client.chunk_digests = plan_meanwhile  # type: ignore[method-assign]
+    bench.want(PACKAGE)
+
+    assert [transfer.transfer_id for transfer, _ in bench.transfers.listed(10)] == [rival.transfer_id]
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", [TransferState.FAILED, TransferState.DONE, TransferState.SUSPECT])
+def test_after_a_transfer_that_ended_another_may_be_planned(bench: Bench, state: TransferState) -> None:
+    """If storage wants the package still, or again."""
+    bench.meet("B", PACKAGE)
+    with bench.transfers.changing() as changes:
+        changes.save(a_transfer(PACKAGE.manifest, state=state))
+    bench.clock.pass_seconds(1)
+
+    bench.want(PACKAGE)
+
+    assert bench.transfer().state is TransferState.PLANNED
+    assert len(bench.transfers.listed(10)) == 2
+
+
+def test_publication_ends_the_transfer(bench: Bench) -> None:
+    """Once; a package that came otherwise leaves no half-moved file behind."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+
+    for _ in range(2):
+        bench.planning.close(published(PACKAGE))
+
+    assert (bench.transfer().state, bench.transfer().finished) == (TransferState.DONE, bench.clock())
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+def test_quarantine_fails_the_transfer(bench: Bench) -> None:
+    """With the reason."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+
+    bench.planning.fail(quarantined(PACKAGE))
+    bench.planning.close(published(PACKAGE))
+
+    assert (bench.transfer().state, bench.transfer().error) == (TransferState.FAILED, "DIGEST_INVALID: not it")
+
+
+def test_what_was_never_moved_has_no_transfer_to_end(bench: Bench) -> None:
+    """A local upload."""
+    bench.planning.close(published(PACKAGE))
+    bench.planning.fail(quarantined(PACKAGE))
+
+    assert bench.transfers.listed(10) == []
+
+
+def test_an_assembled_transfer_is_rung_again(bench: Bench) -> None:
+    """Each time after `stale_seconds`, until there is a verdict."""
+    empty = signed(b"")
+    bench.meet("B", empty)
+    bench.want(empty)
+    for seconds in (10, 11, 10, 11):
+        bench.clock.pass_seconds(seconds)
+        bench.planning.sweep(20)
+
+    assert [event.type for event in bench.said] == ["package.assembled.v1"] * 3
+
+
+@pytest.mark.parametrize(
+    ("there", "here"), [("published", TransferState.DONE), ("superseded", TransferState.DONE), ("quarantined", TransferState.FAILED)]
+)
+def test_an_assembled_transfer_whose_end_was_not_heard_is_ended(bench: Bench, there: str, here: TransferState) -> None:
+    """Storage has settled the package, and its word was lost."""
+    empty = signed(b"")
+    bench.meet("B", empty)
+    bench.want(empty)
+    bench.storage.states[empty.package_id] = there
+    bench.clock.pass_seconds(21)
+
+    bench.planning.sweep(20)
+
+    assert bench.transfer().state is here
+    assert len(bench.said) == 1
