@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.processes import UsedMemory
 from benchmarks.runner import timed
 from shared.runtime.ports import answers, free_port
 from shared.testing.waiting import wait_for
@@ -55,9 +56,10 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def shell(script: str, **paths: Path | str) -> float:
-    """Wall seconds of a bash script in which `{name}` stands for a path; every part of it must succeed."""
+def shell(script: str, *, fills: int = 0, **paths: Path | str) -> float:
+    """Wall seconds of a bash script in which `{name}` stands for a path and which writes `fills` bytes; every part must succeed."""
     command = ["bash", "-euo", "pipefail", "-c", script.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})]
+    UsedMemory(fills).free()
     return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.listener import Heard
-from benchmarks.processes import Cpu, cpu_figures, cpu_spent
+from benchmarks.processes import Cpu, UsedMemory, cpu_figures, cpu_spent
 from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
 from benchmarks.world import Source, World, world
 from shared.contracts import events
@@ -55,7 +55,12 @@ class Hops:
         (a, b), (ear_a, ear_b) = self.world.instances, self.world.listeners
         name = f"hop-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
+        began = time.time()
+        memory = UsedMemory(self.source.size)
         put(a, name, self.source.path)
+        # Hashed, hence about to be published: just before the clock starts.
+        ear_a.wait(events.PackageHashedV1, lambda heard: heard.made >= began)
+        memory.free()
         start = ear_a.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
         with cpu_spent(self.world.pids(), self.cpu):
             end = ear_b.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
@@ -133,7 +138,7 @@ def run(options: Options) -> Report:
         commands.rsync_daemon(source.path.parent, folder / "rsync") as rsync,
     ):
         hops = Hops(running, source)
-        samples = interleave({OURS: hops.one} | _others(folder, http, rsync), rounds)
+        samples = interleave({OURS: hops.one} | _others(folder, size, http, rsync), rounds)
     report = Report("hop", f"one hop on loopback, {size >> 20} MiB, synced and renamed at the receiver", BASELINE, samples)
     report.figures = hops.figures()
     ratio = report.ratio(OURS)
@@ -150,14 +155,14 @@ def run(options: Options) -> Report:
     return report
 
 
-def _others(folder: Path, http: str, rsync: str) -> dict[str, Candidate]:
+def _others(folder: Path, size: int, http: str, rsync: str) -> dict[str, Candidate]:
     received = folder / "received"
     received.mkdir()
 
     def candidate(script: str) -> Candidate:
         def run_once(_number: int) -> float:
             part, done = received / "part", received / "done"
-            seconds = commands.shell(script, url=f"{http}/package", rsync=f"{rsync}/package", part=part, done=done)
+            seconds = commands.shell(script, url=f"{http}/package", rsync=f"{rsync}/package", part=part, done=done, fills=size)
             done.unlink()
             return seconds
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.hop import put
-from benchmarks.processes import Cpu, cpu_figures, cpu_spent
+from benchmarks.processes import Cpu, UsedMemory, cpu_figures, cpu_spent
 from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
 from benchmarks.world import Source, World, world
 from shared.contracts import events
@@ -33,6 +33,7 @@ class Uploads:
         (a,), (ear,) = self.world.instances, self.world.listeners
         name = f"upload-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
+        UsedMemory(self.source.size).free()
         with cpu_spent(self.world.pids(), self.cpu):
             began = time.time()
             put(a, name, self.source.path)
@@ -65,7 +66,7 @@ def run(options: Options) -> Report:
             "cp, sync": "cp --reflink=never {source} {copy}; sync {copy}",
             "cp, sync, openssl sha256": "cp --reflink=never {source} {copy}; sync {copy}; openssl dgst -sha256 {copy}",
         }.items():
-            candidates[name] = _command(script, source.path, folder / "copy")
+            candidates[name] = _command(script, source, folder / "copy")
         samples = interleave(candidates, rounds)
     report = Report("upload", f"a fresh package of {size >> 20} MiB, from the first byte sent to published", BASELINE, samples)
     report.figures = uploads.figures()
@@ -74,9 +75,9 @@ def run(options: Options) -> Report:
     return report
 
 
-def _command(script: str, source: Path, copy: Path) -> Candidate:
+def _command(script: str, source: Source, copy: Path) -> Candidate:
     def one(_number: int) -> float:
-        seconds = commands.shell(script, source=source, copy=copy)
+        seconds = commands.shell(script, source=source.path, copy=copy, fills=source.size)
         copy.unlink()
         return seconds
 

@@ -35,7 +35,9 @@ def amqp_uri(broker: PrivateBroker, vhost_names: Iterator[str]) -> str:
 
 
 @pytest.fixture
-def make_instance(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Instance]]:
+def make_instance(
+    broker: PrivateBroker, vhost_names: Iterator[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Instance]]:
     """Makes instances that are not started yet; they are ended with the test, and their logs shown if it failed."""
     made: list[Instance] = []
 

@@ -15,9 +15,7 @@ _HOUR_SECONDS = 3600
 
 
 @click.command()
-@click.option(
-    "--valid-hours", type=click.FloatRange(min=0, min_open=True, max=24 * 30), help="How long it can be used; 24 unless given."
-)
+@click.option("--valid-hours", type=click.FloatRange(min=0, min_open=True, max=24 * 30), help="How long it can be used; 24 unless given.")
 @with_session
 def invite(session: Session, valid_hours: float | None) -> None:
     """Make an invitation, which another instance takes with `odst join`."""

@@ -56,7 +56,7 @@ def main() -> int:
     try:
         settings = ApiGatewaySettings.load()
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 78
     configure("api_gateway", settings.log_level, settings.log_format)
     Gateway(settings).run()

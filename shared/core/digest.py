@@ -39,7 +39,7 @@ class Digest:
         """
         algorithm, _, value = text.partition(":")
         value = value.lower()
-        if not re.fullmatch(r"[0-9a-f]{%d}" % _HEX_LENGTHS.get(algorithm, 0), value) or not value:
+        if len(value) != _HEX_LENGTHS.get(algorithm) or not re.fullmatch(r"[0-9a-f]+", value):
             known = ", ".join(_HEX_LENGTHS)
             raise InvalidInput(f"{text[:150]!r} is no digest: write algorithm:hex with one of {known}", "DIGEST_MALFORMED")
         return cls(algorithm, value)

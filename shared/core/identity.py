@@ -37,7 +37,9 @@ class InstanceId:
         """
         plain = "".join(text.split()).replace("-", "").upper()
         if not set(plain) <= set(_ALPHABET) or len(plain) not in (_PLAIN, _CHECKED):
-            raise InvalidInput(f"{text[:80]!r} is no instance id: 52 letters and digits, or 56 with check characters", "INSTANCE_ID_INVALID")
+            raise InvalidInput(
+                f"{text[:80]!r} is no instance id: 52 letters and digits, or 56 with check characters", "INSTANCE_ID_INVALID"
+            )
         if len(plain) == _PLAIN:
             return cls(plain)
         parts = [plain[i : i + _PART + 1] for i in range(0, _CHECKED, _PART + 1)]

@@ -38,7 +38,4 @@ class Slice:
 def plan(size: int, slice_chunks: int = SLICE_CHUNKS) -> list[Slice]:
     """Cut a package of `size` bytes in slices, in order. An empty package has none."""
     chunks = chunk_count(size)
-    return [
-        Slice(index, first, min(slice_chunks, chunks - first), size)
-        for index, first in enumerate(range(0, chunks, slice_chunks))
-    ]
+    return [Slice(index, first, min(slice_chunks, chunks - first), size) for index, first in enumerate(range(0, chunks, slice_chunks))]

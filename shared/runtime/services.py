@@ -53,9 +53,7 @@ class Wired(DependencyProvider):  # type: ignore[misc]
 
     def start(self) -> None:
         """Start the loops."""
-        self.threads = [
-            eventlet.spawn(loop.run) for loop in self.application.loops for _ in range(loop.copies)
-        ]
+        self.threads = [eventlet.spawn(loop.run) for loop in self.application.loops for _ in range(loop.copies)]
 
     def stop(self) -> None:
         """End the loops between two steps, within the time allowed; then close."""
@@ -98,7 +96,12 @@ class Every(Entrypoint):  # type: ignore[misc]
 
         def handle_result(_worker: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
             if exc_info:
-                log.warning("sweep_failed", sweep=self._loop.name, error=str(exc_info[1]), exc_info=None if isinstance(exc_info[1], OdstError) else exc_info)
+                log.warning(
+                    "sweep_failed",
+                    sweep=self._loop.name,
+                    error=str(exc_info[1]),
+                    exc_info=None if isinstance(exc_info[1], OdstError) else exc_info,
+                )
             done.send(None)
             return result, exc_info
 
@@ -124,7 +127,7 @@ def run(hosted: Sequence[Hosted], process: str) -> int:
     try:
         settings = [entry.settings.load() for entry in hosted]
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 78
     configure(process, settings[0].log_level, settings[0].log_format)
     stop = _catch_signals()

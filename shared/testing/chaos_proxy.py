@@ -76,10 +76,10 @@ class ChaosProxy:
             target.settimeout(None)
             with self._lock:
                 self._open |= {client, target}
-            threading.Thread(target=self._pump, args=(client, target, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(target, client, True), daemon=True).start()
+            threading.Thread(target=self._pump, args=(client, target), daemon=True).start()
+            threading.Thread(target=self._pump, args=(target, client), kwargs={"counted": True}, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, *, counted: bool = False) -> None:
         try:
             while block := source.recv(_BLOCK):
                 self._flowing.wait()

@@ -47,8 +47,8 @@ def _relay_or_die(relay: Callable[..., Any], flag: Path) -> Callable[..., Any]:
 
 def main(point: str, flag: Path, module: str) -> None:
     """Set the trap, then run the module as `python -m` would."""
-    from shared.runtime.bytestore.filesystem import FilesystemByteStore
-    from shared.runtime.outbox import Outbox
+    from shared.runtime.bytestore.filesystem import FilesystemByteStore  # noqa: PLC0415 - only the process that is to die needs them
+    from shared.runtime.outbox import Outbox  # noqa: PLC0415 - as above
 
     if point == "after-promote":
         FilesystemByteStore.promote = _after(FilesystemByteStore.promote, flag)  # type: ignore[method-assign]

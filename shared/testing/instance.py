@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -43,7 +44,9 @@ def free_port() -> int:
 class Instance:
     """One instance in a folder of its own. Its programs are `services` (all in one) or one for each service, and the gateway."""
 
-    def __init__(self, name: str, folder: Path, amqp_uri: str, *, programs: tuple[str, ...] = ALL_IN_ONE, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, amqp_uri: str, *, programs: tuple[str, ...] = ALL_IN_ONE, settings: dict[str, str] | None = None
+    ) -> None:
         """Nothing is started yet; `settings` are `ODST_…` variables beside the impatient ones."""
         self.name, self.folder = name, folder
         self.data = folder / "data"
@@ -215,8 +218,6 @@ def _children(pid: int) -> list[int]:
 
 def random_file(path: Path, size: int, seed: int = 0) -> str:
     """Write `size` reproducible random bytes; their SHA-256."""
-    import random
-
     source, digest = random.Random(seed), hashlib.sha256()
     with path.open("wb") as file:
         left = size

@@ -76,7 +76,7 @@ class Signing:
     created: dt.datetime | None = None
     expires: dt.datetime | None = None
     """A minute after `created`, unless given."""
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    nonce: str | None = field(default_factory=lambda: secrets.token_urlsafe(18))
     tag: str | None = http_signatures.TAG
     label: str = http_signatures.LABEL
     components: tuple[str, ...] = COVERED
@@ -89,7 +89,7 @@ class Signing:
         created = self.created or dt.datetime.now(dt.UTC)
         HTTPMessageSigner(signature_algorithm=self.algorithm, key_resolver=_Resolver(self.secret or self.key.private)).sign(
             message,
-            key_id=self.key_id or str(self.key.instance_id),
+            key_id=str(self.key.instance_id) if self.key_id is None else self.key_id,
             created=created,
             expires=self.expires or created + dt.timedelta(seconds=http_signatures.VALID_SECONDS),
             nonce=self.nonce,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,8 +17,8 @@ def long_run() -> bool:
 
 
 @pytest.fixture
-def chance() -> Iterator[random.Random]:
+def chance() -> random.Random:
     """Random, with a seed that is printed, and set by ODST_SEED to repeat a run."""
     seed = int(os.environ.get("ODST_SEED") or random.randrange(1 << 32))
     print(f"seed: ODST_SEED={seed}")
-    yield random.Random(seed)
+    return random.Random(seed)

@@ -19,7 +19,7 @@ _MIB = 1 << 20
 @pytest.mark.promise("B1")
 @pytest.mark.timeout(900)
 def test_a_killed_downloader_resumes(
-    make_instance: Callable[..., Instance], tmp_path: Path, chance: random.Random, long_run: bool
+    make_instance: Callable[..., Instance], tmp_path: Path, chance: random.Random, *, long_run: bool
 ) -> None:
     """B1: the downloader is killed at random points, many times: the right bytes in the end, at most 64 MiB fetched again for
     each kill, and nothing partial or wrong is ever public."""

@@ -98,7 +98,9 @@ def test_b4_the_same_wrong_chunk_from_everybody_stops_the_transfer(receiver: Ins
             "the transfer stopped",
         )
 
-        wait_for(lambda: receiver.api("GET", f"/packages/{package.package_id}").json()["state"] == "quarantined", "the package is put aside")
+        wait_for(
+            lambda: receiver.api("GET", f"/packages/{package.package_id}").json()["state"] == "quarantined", "the package is put aside"
+        )
         assert not _is_public(receiver, "b4.pkg")
         assert not _logged(receiver, "peer_banned", one) + _logged(receiver, "peer_banned", other)
 
@@ -153,9 +155,17 @@ class _Misbehaving(TestPeer):
             "wrong Content-Range": (206, {**headers, "Content-Range": f"bytes {start + 1}-{stop}/{size}"}, [data]),
             "200 for 206": (200, {**headers, "Content-Length": str(size)}, [package.data]),
             "endless body": (206, {**headers, "Content-Length": str(1 << 40)}, itertools.repeat(b"\0" * 65536)),
-            "endless body without length": (206, {k: v for k, v in headers.items() if k != "Content-Length"}, itertools.repeat(b"\0" * 65536)),
+            "endless body without length": (
+                206,
+                {k: v for k, v in headers.items() if k != "Content-Length"},
+                itertools.repeat(b"\0" * 65536),
+            ),
             "short body": (status, headers, [data[: len(data) // 2]]),
-            "compressed body": (status, {**headers, "Content-Encoding": "gzip", "Content-Length": str(len(zipped := gzip.compress(data, 1)))}, [zipped]),
+            "compressed body": (
+                status,
+                {**headers, "Content-Encoding": "gzip", "Content-Length": str(len(zipped := gzip.compress(data, 1)))},
+                [zipped],
+            ),
             "another length": (status, {**headers, "Content-Length": str(stop - start - 1)}, [data[:-1]]),
             "server error": (500, {"Content-Length": "0"}, []),
             "redirect": (302, {"Location": "http://127.0.0.1:9/", "Content-Length": "0"}, []),

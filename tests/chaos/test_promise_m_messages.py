@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ import pika
 import pytest
 
 from shared.contracts.events import Envelope, PackageWantedV1
-from shared.runtime.broker import PrivateBroker
 from shared.runtime.bus import topology
 from shared.testing.chaos_proxy import ChaosProxy
 from shared.testing.instance import SEPARATE, Instance, random_file
@@ -85,14 +85,22 @@ def test_m5_junk_ends_among_the_dead_letters(lone: Instance, channel: Any) -> No
 @pytest.mark.promise("M6")
 @pytest.mark.parametrize("lone", [SEPARATE], indirect=True)
 def test_m6_a_handler_that_always_fails_gives_up_spaced_and_aloud(lone: Instance, channel: Any) -> None:
-    """M6: a bounded number of tries, spaced, then a dead letter and an alert; the queue is not blocked meanwhile. Replayed, it is tried again."""
+    """M6: a bounded number of tries, spaced, then a dead letter and an alert; the queue is not blocked meanwhile.
+
+    Replayed, it is tried again.
+    """
     lone.stop("services.storage")
     queue = topology.event_queue("replication", PackageWantedV1.type).name
     _make_a_source(lone)
     lone.api("POST", "/subscriptions", json={"url": "http://127.0.0.1:9/", "events": ["message.*"]}, expect=201)
     for number in range(2):
         event = PackageWantedV1(package_id=str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))), name="x.pkg", size=1)
-        channel.basic_publish("", queue, Envelope.around(event, f"correlation-{number}").model_dump_json().encode(), pika.BasicProperties(content_type="application/json"))
+        channel.basic_publish(
+            "",
+            queue,
+            Envelope.around(event, f"correlation-{number}").model_dump_json().encode(),
+            pika.BasicProperties(content_type="application/json"),
+        )
 
     letters = wait_for(lambda: (found := _letters(lone)) and len(found) == 2 and found, "both gave up", deadline_seconds=60)
     retries = lone.log_events("services.replication", "message_retried_later")
@@ -114,19 +122,27 @@ def _alerts(instance: Instance) -> list[dict[str, Any]]:
 
 def _make_a_source(instance: Instance) -> None:
     """Let replication believe that a peer has the packages of `test_m6`."""
-    import sqlite3
-
     with sqlite3.connect(instance.data / "databases" / "replication.sqlite3", timeout=10) as database:
         database.execute(
             "INSERT INTO peers (peer_id, public_key, name, url, registered, state, cursor, strikes, next_poll) VALUES (?,?,?,?,?,?,?,?,?)",
-            ("P" * 52, b"0" * 32, "ghost", "http://127.0.0.1:9", "2026-01-01T00:00:00.000000Z", "active", 0, 0, "2099-01-01T00:00:00.000000Z"),
+            (
+                "P" * 52,
+                b"0" * 32,
+                "ghost",
+                "http://127.0.0.1:9",
+                "2026-01-01T00:00:00.000000Z",
+                "active",
+                0,
+                0,
+                "2099-01-01T00:00:00.000000Z",
+            ),
         )
         for number in range(2):
             database.execute("INSERT INTO sources VALUES (?, ?)", (str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))), "P" * 52))
 
 
 @pytest.mark.promise("M7")
-def test_m7_purged_queues_cost_time_only(make_instance: Callable[..., Instance], broker: PrivateBroker) -> None:
+def test_m7_purged_queues_cost_time_only(make_instance: Callable[..., Instance]) -> None:
     """M7: all queues are purged again and again while packages are uploaded; everything is published everywhere all the same."""
     a, b = make_instance("A"), make_instance("B")
     for instance in (a, b):

@@ -188,7 +188,9 @@ def test_stale_uploads_are_those_that_have_not_ended(kept: Kept) -> None:
     """Not changed since the given time, oldest first, no more than asked for."""
     ages = [NOON + dt.timedelta(seconds=number) for number in (2, 0, 1)]
     waiting = [an_upload(changed=changed, state=UploadState.RECEIVED) for changed in ages]
-    ended = [an_upload(state=state) for state in (UploadState.PUBLISHED, UploadState.ABORTED, UploadState.REJECTED, UploadState.ALREADY_HERE)]
+    ended = [
+        an_upload(state=state) for state in (UploadState.PUBLISHED, UploadState.ABORTED, UploadState.REJECTED, UploadState.ALREADY_HERE)
+    ]
     with kept.catalogue.changing() as changes:
         for upload in (*waiting, *ended, an_upload(changed=LATER)):
             changes.save_upload(upload)

@@ -292,6 +292,8 @@ CUT = {
     "within a chunk": (["Transfer-Encoding: chunked"], b"100000\r\n" + b"x" * 1000),
     "between two chunks": (["Transfer-Encoding: chunked"], b"3\r\nabc\r\n"),
     "within a chunk's size": (["Transfer-Encoding: chunked"], b"3\r\nabc\r\n1"),
+    "by a malformed chunk": (["Transfer-Encoding: chunked"], b"3\r\nabc\r\nzz\r\n"),
+    "by a chunk without its end": (["Transfer-Encoding: chunked"], b"3\r\nabcd\r\n0\r\n\r\n"),
     "within a form": ([f"Content-Type: {KIND['Content-Type']}", "Content-Length: 5000000"], FILE[:5000]),
 }
 

@@ -39,7 +39,7 @@ def _bytes_fetched(line: Line) -> int:
 
 def test_an_upload_at_one_end_is_published_at_the_other(line: Line, tmp_path: Path) -> None:
     """Byte for byte, with the same digests, ETag and date everywhere, and one correlation id all the way."""
-    a, b, c = line
+    a, _, c = line
     sha256 = random_file(tmp_path / "hop.pkg", 40 * 1024 * 1024 + 17, seed=1)
     with (tmp_path / "hop.pkg").open("rb") as file:
         a.uploaded(a.upload("hop.pkg", file, **{"Ods-Correlation-Id": "correlation-of-hop"}))

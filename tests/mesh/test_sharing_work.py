@@ -6,7 +6,6 @@ import hashlib
 import random
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
 from shared.testing.chaos_proxy import ChaosProxy
 from shared.testing.instance import SEPARATE, Instance
@@ -23,12 +22,14 @@ def test_two_hashing_workers_share_the_queue(make_instance: Callable[..., Instan
     for upload in uploads:
         a.uploaded(upload)
 
-    done = {name: {line["upload_id"] for line in a.log_events(name, "package_hashed")} for name in ("services.hashing", "services.hashing#2")}
+    done = {
+        name: {line["upload_id"] for line in a.log_events(name, "package_hashed")} for name in ("services.hashing", "services.hashing#2")
+    }
     assert all(done.values()), "both worked"
     assert set.union(*done.values()) == {upload["upload_id"] for upload in uploads}
 
 
-def test_two_replication_workers_share_one_large_package(make_instance: Callable[..., Instance], tmp_path: Path) -> None:
+def test_two_replication_workers_share_one_large_package(make_instance: Callable[..., Instance]) -> None:
     """A second `services.replication` moves slices of the same package; together they move it once."""
     a = make_instance("A")
     with ChaosProxy(a.port, bytes_per_second=24 * _MIB) as link:

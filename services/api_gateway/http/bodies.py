@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from flask import request
+from gunicorn.http.errors import ParseException
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.core.errors import InvalidInput
 
 MAX_JSON_BYTES = 64 * 1024
+BODY_ERRORS = (OSError, ParseException)
+"""What reading a body raises when the connection breaks, or its chunks are malformed."""
 
 
 class Body(BaseModel):
@@ -44,7 +47,7 @@ def read_small() -> bytes:
     request.max_content_length = MAX_JSON_BYTES
     try:
         return request.get_data()
-    except OSError as error:  # gunicorn's errors about bodies are of this kind
+    except BODY_ERRORS as error:
         raise InvalidInput(f"the body cannot be read: {type(error).__name__}", "BODY_INVALID") from error
 
 

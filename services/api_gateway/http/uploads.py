@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, request
 
 from services.api_gateway.http.auth import Guard
+from services.api_gateway.http.bodies import BODY_ERRORS
 from services.api_gateway.http.declared import FIELDS, DeclaredDigests
 from services.api_gateway.http.forms import FormFile, Reads
 from services.api_gateway.ports import Services
@@ -36,7 +37,7 @@ class Wire:
         """
         try:
             return request.stream.read(size)
-        except OSError as error:  # gunicorn's errors about bodies are of this kind too
+        except BODY_ERRORS as error:
             raise _incomplete(type(error).__name__) from error
 
 

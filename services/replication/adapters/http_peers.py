@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -48,7 +49,9 @@ class HttpPeers:
         with self._exchange("POST", invitation.url.rstrip("/"), invitation.instance_id, "/ods/v1/registrations", body) as (sent, response):
             content = _read(response, MAX_JSON_BYTES)
             if response.status_code == requests.codes.forbidden:
-                raise Forbidden("the invitation was refused there: it is used, expired, or was not made there; ask for a new one", "INVITATION_REFUSED")
+                raise Forbidden(
+                    "the invitation was refused there: it is used, expired, or was not made there; ask for a new one", "INVITATION_REFUSED"
+                )
             _expect(response, _OK, content)
             answer = _json(content)
             try:
@@ -75,7 +78,9 @@ class HttpPeers:
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """The envelope; the manifest in it proves itself."""
-        return self._call("GET", peer, f"/ods/v1/packages/{quote(package_id, safe='')}/manifest", proves_itself=True, limit=MAX_ENVELOPE_BYTES)
+        return self._call(
+            "GET", peer, f"/ods/v1/packages/{quote(package_id, safe='')}/manifest", proves_itself=True, limit=MAX_ENVELOPE_BYTES
+        )
 
     def chunk_digests(self, peer: Peer, package_id: str, size: int) -> bytes:
         """The chunk list; the manifest proves it."""
@@ -97,7 +102,9 @@ class HttpPeers:
             _check_range(response, start, stop, part.size)
             yield HttpContent(response, first_chunk, start, stop, part.size)
 
-    def _call(self, method: str, peer: Peer, target: str, body: bytes = b"", *, proves_itself: bool = False, limit: int = MAX_JSON_BYTES) -> bytes:
+    def _call(  # noqa: PLR0913 - the parts of a request
+        self, method: str, peer: Peer, target: str, body: bytes = b"", *, proves_itself: bool = False, limit: int = MAX_JSON_BYTES
+    ) -> bytes:
         with self._exchange(method, peer.url, peer.peer_id, target, body) as (sent, response):
             content = _read(response, limit)
             _expect(response, _OK, content)
@@ -106,7 +113,7 @@ class HttpPeers:
         return content
 
     @contextmanager
-    def _exchange(
+    def _exchange(  # noqa: PLR0913, PLR0917 - as above
         self, method: str, base_url: str, recipient: InstanceId, target: str, body: bytes, headers: dict[str, str] | None = None
     ) -> Iterator[tuple[http_signatures.Request, requests.Response]]:
         url = f"{base_url}{target}"
@@ -128,7 +135,9 @@ class HttpPeers:
         finally:
             response.close()
 
-    def _check_signature(self, sent: http_signatures.Request, response: requests.Response, body: bytes, peer: InstanceId, key: bytes) -> None:
+    def _check_signature(
+        self, sent: http_signatures.Request, response: requests.Response, body: bytes, peer: InstanceId, key: bytes
+    ) -> None:
         answer = http_signatures.Response(response.status_code, dict(response.headers), sent)
         try:
             http_signatures.verify_response(answer, body, peer, key)
@@ -153,15 +162,19 @@ class HttpContent:
             chunk = buffers[index % 2][: chunk_length(index, self._size)]
             self._fill(chunk)
             left -= len(chunk)
+            if not left:
+                self._response.raw.release_conn()
             yield index, chunk
             index += 1
 
     def _fill(self, chunk: memoryview) -> None:
+        # urllib3's own readinto allocates and copies each block; the response beneath reads into our buffer at once.
+        body = self._response.raw._original_response  # noqa: SLF001 - kept by urllib3 for this purpose
         filled = 0
         while filled < len(chunk):
             try:
-                count = self._response.raw.readinto(chunk[filled:])
-            except _LINK_ERRORS as error:
+                count = body.readinto(chunk[filled:])
+            except (*_LINK_ERRORS, HTTPException) as error:
                 raise PeerUnreachable(f"the link broke within a slice: {type(error).__name__}") from error
             if not count:
                 raise PeerUnreachable("the peer ended the answer early")

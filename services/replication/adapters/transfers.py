@@ -18,7 +18,7 @@ from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, T
 from shared.contracts.events import Event
 from shared.core.digest import CHUNK_SIZE
 from shared.core.slices import Slice
-from shared.runtime.database import Database, replace_row
+from shared.runtime.database import Database
 from shared.runtime.outbox import Outbox
 
 _READY, _CLAIMED, _DONE = "ready", "claimed", "done"

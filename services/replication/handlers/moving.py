@@ -189,7 +189,9 @@ class MovingHandlers:
                 transfer = changes.get(claim.transfer_id)
                 if transfer:
                     changes.save(replace(transfer, state=TransferState.SUSPECT, finished=now, changed=now, error=str(error)))
-                    changes.dispatch(events.TransferSuspectV1(transfer_id=claim.transfer_id, package_id=claim.package_id, chunk=error.index))
+                    changes.dispatch(
+                        events.TransferSuspectV1(transfer_id=claim.transfer_id, package_id=claim.package_id, chunk=error.index)
+                    )
         log.error("chunk_rejected", peer_id=str(peer.peer_id), chunk=error.index, liars=liars)
         if liars >= _SUSPECT_PEERS:
             self.storage.give_up(claim.package_id, "MANIFEST_SUSPECT", f"different peers gave the same wrong chunk {error.index}")

@@ -88,7 +88,8 @@ class PullingHandlers:
         try:
             self.storage.offer_manifest(envelope, str(peer.peer_id))
         except (ManifestInvalid, PeerLied) as error:
-            log.error("manifest_refused", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))
+            # The stack would be ours; the fault is the peer's.
+            log.error("manifest_refused", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))  # noqa: TRY400
 
     def _advance(self, peer_id: str, page: FeedItems) -> None:
         with self.peers.changing() as changes:

@@ -46,7 +46,9 @@ class UploadHandlers:
         if size is not None and not 0 <= size <= MAX_PACKAGE_BYTES:
             raise InvalidInput(f"a package of {size} bytes cannot be kept", "SIZE_INVALID")
         if (size or 0) > self.store.free_bytes():
-            raise InsufficientSpace(f"no room for {size} bytes: {self.store.free_bytes()} are free above the floor; make space on the data disk")
+            raise InsufficientSpace(
+                f"no room for {size} bytes: {self.store.free_bytes()} are free above the floor; make space on the data disk"
+            )
         now = self.clock()
         upload = Upload(str(uuid.uuid4()), package_name.text, size, uploaded_by, correlation_id(), now, now)
         with self.catalogue.changing() as changes:

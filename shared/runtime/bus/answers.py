@@ -33,9 +33,7 @@ class AnswersConsumer(RpcConsumer):  # type: ignore[misc]
         service = self.container.service_name
         bus = BusSettings.of(self.container.config)
         self.publisher = bus.publisher(service)
-        self.queue = Queue(
-            RPC_QUEUE_TEMPLATE.format(service), exchange=topology.RPC_EXCHANGE, routing_key=f"{service}.*", durable=True
-        )
+        self.queue = Queue(RPC_QUEUE_TEMPLATE.format(service), exchange=topology.RPC_EXCHANGE, routing_key=f"{service}.*", durable=True)
         self.queue_consumer.register_provider(self)
         self._registered = True
 
@@ -51,7 +49,7 @@ class AnswersConsumer(RpcConsumer):  # type: ignore[misc]
             self.reply(message, None, error)
 
     def _provider(self, routing_key: str) -> Answers:
-        method = routing_key.split(".")[-1]
+        method = routing_key.rsplit(".", 1)[-1]
         for provider in self._providers:
             if provider.method_name == method:
                 return provider  # type: ignore[no-any-return]

@@ -30,7 +30,7 @@ class RawProvider(Protocol):
 class ResilientQueueConsumer(QueueConsumer):  # type: ignore[misc]
     """Delivers raw messages and never lets one of them end the process."""
 
-    def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
+    def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:  # noqa: ARG002 - kombu's signature
         """Set up consumers with `on_message`, so that nothing is decoded before we look at it."""
         for provider in self._providers:
             consumer = consumer_cls(queues=[provider.queue], on_message=partial(self._deliver, provider), accept=None)

@@ -80,8 +80,8 @@ class DeadLetters:
     def depths(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Messages ready and consumers of each queue that exists."""
         found: dict[str, tuple[int, int]] = {}
-        with self._channel() as channel:
-            connection = channel.connection
+        with self._channel() as first:
+            channel, connection = first, first.connection
             for name in names:
                 try:
                     method = channel.queue_declare(name, passive=True).method

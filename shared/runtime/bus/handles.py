@@ -62,9 +62,7 @@ class Handles(Entrypoint):  # type: ignore[misc]
             return
         context = {"correlation_id": envelope.correlation_id, "event_id": envelope.id, "event_time": envelope.time.isoformat()}
         try:
-            self.container.spawn_worker(
-                self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, message)
-            )
+            self.container.spawn_worker(self, (event,), {}, context_data=context, handle_result=partial(self._handle_result, message))
         except ContainerBeingKilled:
             self.queue_consumer.requeue_message(message)
 
@@ -93,7 +91,14 @@ class Handles(Entrypoint):  # type: ignore[misc]
     def _retry_later(self, message: Any, attempt: int, error: Exception) -> None:
         delay = self.bus.retry_delays_seconds[attempt]
         unexpected = not isinstance(error, OdstError)
-        log.warning("message_retried_later", event_type=self.event.type, attempt=attempt + 1, delay_seconds=delay, error=str(error), exc_info=error if unexpected else None)
+        log.warning(
+            "message_retried_later",
+            event_type=self.event.type,
+            attempt=attempt + 1,
+            delay_seconds=delay,
+            error=str(error),
+            exc_info=error if unexpected else None,
+        )
         headers = dict(message.headers or {}) | {messages.ATTEMPT_KEY: attempt + 1}
         self._republish(message, topology.retry_exchange(delay).name, self.queue.name, headers)
         self.queue_consumer.ack_message(message)

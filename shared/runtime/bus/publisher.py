@@ -54,30 +54,29 @@ class Publisher:
             Unroutable: if `mandatory` and no queue is bound.
             ServiceUnavailable: if the broker did not take it in time. It may have it all the same: receivers expect twice.
         """
+        message = {"exchange": exchange, "routing_key": routing_key, "mandatory": mandatory, "content_type": "application/json"}
+        message |= {"content_encoding": "utf-8"} | properties
         try:
-            self._try(body, exchange, routing_key, mandatory, properties, fresh=False)
+            self._try(body, message, fresh=False)
         except ServiceUnavailable as error:
             if isinstance(error, Unroutable):
                 raise
-            self._try(body, exchange, routing_key, mandatory, properties, fresh=True)
+            self._try(body, message, fresh=True)
 
-    def _try(self, body: bytes, exchange: str, routing_key: str, mandatory: bool, properties: dict[str, Any], *, fresh: bool) -> None:  # noqa: FBT001 - one line of an AMQP publish
+    def _try(self, body: bytes, message: dict[str, Any], *, fresh: bool) -> None:
         try:
             with self._lines.one(fresh=fresh) as line:
                 line.producer.publish(
                     body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    mandatory=mandatory,
                     delivery_mode=2,
                     retry=False,
                     timeout=self._timeout,
                     confirm_timeout=self._timeout,
-                    **{"content_type": "application/json", "content_encoding": "utf-8"} | properties,
+                    **message,
                 )
         except ChannelError as error:
             if "NO_ROUTE" in str(error):
-                raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error
+                raise Unroutable(f"no queue is bound to {message['exchange']} for {message['routing_key']}") from error
             raise ServiceUnavailable(f"the broker refused a message: {error}") from error
         except CONNECTION_ERRORS as error:
             raise ServiceUnavailable(f"the broker at {redact(self._uri)} did not take a message: {error}") from error

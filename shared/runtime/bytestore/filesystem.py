@@ -40,7 +40,9 @@ class FilesystemByteStore:
         path = self.layout.part(incoming_id)
         held = path.stat().st_blocks * 512 if path.exists() else 0
         if (size or 0) - held > self.free_bytes():
-            raise InsufficientSpace(f"no room for {size or 0} bytes: {self.free_bytes()} bytes are free above the floor; make space on the data disk")
+            raise InsufficientSpace(
+                f"no room for {size or 0} bytes: {self.free_bytes()} bytes are free above the floor; make space on the data disk"
+            )
         with _space_errors(), path.open("ab") as file:
             if size:
                 os.posix_fallocate(file.fileno(), 0, size)

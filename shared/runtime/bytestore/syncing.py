@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 if TYPE_CHECKING:
     from shared.runtime.bytestore.port import ByteStore
 
+_MORE, _NO_MORE = True, False
 _SYNC_EVERY = 64 << 20
 """Bytes between two background syncs: dirty pages stay few, and the last sync short."""
 
@@ -46,7 +47,7 @@ class SyncedWriter:
             self._thread = threading.Thread(target=self._sync_when_asked, daemon=True)
             self._thread.start()
         if not self._wishes.full():
-            self._wishes.put(True)
+            self._wishes.put(_MORE)
 
     def _sync_when_asked(self) -> None:
         while self._wishes.get():
@@ -68,7 +69,7 @@ class SyncedWriter:
 
     def _end(self) -> None:
         if self._thread:
-            self._wishes.put(False)
+            self._wishes.put(_NO_MORE)
             self._thread.join()
             self._thread = None
 

@@ -24,7 +24,19 @@ def test_a_digest_is_read_and_written_the_same(algorithm: str, length: int) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sha256", "sha256:", "sha256:" + "a" * 63, "sha256:" + "g" * 64, "sha1:" + "a" * 64, "md5:" + "a" * 32, ":", "a" * 64, "sha256: " + "a" * 63]
+    "text",
+    [
+        "",
+        "sha256",
+        "sha256:",
+        "sha256:" + "a" * 63,
+        "sha256:" + "g" * 64,
+        "sha1:" + "a" * 64,
+        "md5:" + "a" * 32,
+        ":",
+        "a" * 64,
+        "sha256: " + "a" * 63,
+    ],
 )
 def test_what_is_no_digest_is_refused(text: str) -> None:
     """With a code."""

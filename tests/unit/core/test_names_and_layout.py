@@ -65,7 +65,18 @@ def test_hostile_names_are_refused_with_the_rule_they_break(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Firefox-128.0.pkg", "Größe & Maß (1).dmg", "日本語.pkg", "👩\u200d💻.pkg", "a b.pkg", "x" * 255, "100%.pkg", "CONtact.pkg", "a'b;c$d`e.pkg", "-rf"],
+    [
+        "Firefox-128.0.pkg",
+        "Größe & Maß (1).dmg",
+        "日本語.pkg",
+        "👩\u200d💻.pkg",
+        "a b.pkg",
+        "x" * 255,
+        "100%.pkg",
+        "CONtact.pkg",
+        "a'b;c$d`e.pkg",
+        "-rf",
+    ],
 )
 def test_names_of_people_are_kept_as_they_are(text: str) -> None:
     """Emoji, spaces and other scripts are no attack."""

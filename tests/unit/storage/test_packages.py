@@ -72,7 +72,12 @@ def test_bytes_that_are_here_are_not_moved_again(bench: Bench) -> None:
 def test_a_manifest_that_contradicts_the_bytes_that_are_here_is_refused(bench: Bench, field: str) -> None:
     """Its SHA-256 is that of bytes that are here, and the rest is not (promise B5)."""
     bench.upload(b"bytes", "Mine.pkg")
-    wrong = {"sha1": Digest("sha1", "0" * 40), "size": 4, "chunks_sha1": Digest("sha256", "0" * 64), "chunks_sha256": Digest("sha256", "0" * 64)}
+    wrong = {
+        "sha1": Digest("sha1", "0" * 40),
+        "size": 4,
+        "chunks_sha1": Digest("sha256", "0" * 64),
+        "chunks_sha256": Digest("sha256", "0" * 64),
+    }
 
     with pytest.raises(ManifestInvalid):
         bench.offer(signed(b"bytes", "Theirs.pkg", **{field: wrong[field]}))

@@ -200,7 +200,10 @@ def test_aborting_what_is_published_changes_nothing(bench: Bench) -> None:
     assert bench.public() == b"bytes"
 
 
-@pytest.mark.parametrize(("name", "size", "code"), [("../evil", 5, "NAME_INVALID"), ("A.pkg", -1, "SIZE_INVALID"), ("A.pkg", MAX_PACKAGE_BYTES + 1, "SIZE_INVALID")])
+@pytest.mark.parametrize(
+    ("name", "size", "code"),
+    [("../evil", 5, "NAME_INVALID"), ("A.pkg", -1, "SIZE_INVALID"), ("A.pkg", MAX_PACKAGE_BYTES + 1, "SIZE_INVALID")],
+)
 def test_an_upload_that_cannot_be_is_refused_at_once(bench: Bench, name: str, size: int, code: str) -> None:
     """Before its first byte, with a code."""
     with pytest.raises(InvalidInput) as caught:
