@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import UsedMemory
 from benchmarks.runner import timed
+from benchmarks.used_memory import UsedMemory
 from shared.runtime.ports import answers, free_port
 from shared.testing.waiting import wait_for
 
@@ -59,8 +59,9 @@ def find(program: str) -> str | None:
 def shell(script: str, *, fills: int = 0, **paths: Path | str) -> float:
     """Wall seconds of a bash script in which `{name}` stands for a path and which writes `fills` bytes; every part must succeed."""
     command = ["bash", "-euo", "pipefail", "-c", script.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})]
-    UsedMemory(fills).free()
-    return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    with UsedMemory(fills) as memory:
+        memory.offer()
+        return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.listener import Heard
-from benchmarks.processes import Cpu, UsedMemory, cpu_figures, cpu_spent
+from benchmarks.processes import Cpu, cpu_figures, cpu_spent
 from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
+from benchmarks.used_memory import UsedMemory
 from benchmarks.world import Source, World, world
 from shared.contracts import events
 from shared.testing.instance import Instance
@@ -56,14 +57,14 @@ class Hops:
         name = f"hop-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
         began = time.time()
-        memory = UsedMemory(self.source.size)
-        put(a, name, self.source.path)
-        # Hashed, hence about to be published: just before the clock starts.
-        ear_a.wait(events.PackageHashedV1, lambda heard: heard.made >= began)
-        memory.free()
-        start = ear_a.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
-        with cpu_spent(self.world.pids(), self.cpu):
-            end = ear_b.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
+        with UsedMemory(self.source.size) as memory:
+            put(a, name, self.source.path)
+            # Hashed, hence about to be published: just before the clock starts.
+            ear_a.wait(events.PackageHashedV1, lambda heard: heard.made >= began)
+            memory.offer()
+            start = ear_a.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
+            with cpu_spent(self.world.pids(), self.cpu):
+                end = ear_b.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)
         b.published(name)
         self.seen.append(time.time() - start.made)
         self.phases.append(self._phases(a, b, start, end))

@@ -1,8 +1,7 @@
-"""What processes cost: processor seconds and resident memory, read from /proc (Linux). And memory that costs all the same."""
+"""What processes cost: processor seconds and resident memory, read from /proc (Linux)."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import statistics
 import threading
@@ -68,23 +67,6 @@ def cpu_figures(title: str, spent: Sequence[Mapping[str, Cpu]]) -> Figures:
         user, system = (statistics.median(values) for values in zip(*((one[name].user, one[name].system) for one in spent), strict=True))
         rows.append((name, f"{user:.2f}", f"{system:.2f}"))
     return Figures(title, ("process", "user", "system"), rows)
-
-
-class UsedMemory:
-    """Memory that was touched, to be freed when a candidate begins, so that all of them fill pages of the same kind.
-
-    A virtual machine may give its free memory back to the host (free page reporting). The first write to a page that the
-    host has to find again takes ten times as long, so that a candidate whose files are kept would lose against one whose
-    file is removed after each round and whose next file gets the same pages.
-    """
-
-    def __init__(self, size: int) -> None:
-        """Touch `size` bytes."""
-        self._region = mmap.mmap(-1, max(1, size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
-
-    def free(self) -> None:
-        """Give it to whoever writes next; the host would take it after some seconds."""
-        self._region.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.hop import put
-from benchmarks.processes import Cpu, UsedMemory, cpu_figures, cpu_spent
+from benchmarks.processes import Cpu, cpu_figures, cpu_spent
 from benchmarks.runner import Aim, Candidate, Figures, Options, Report, interleave, require_space
+from benchmarks.used_memory import UsedMemory
 from benchmarks.world import Source, World, world
 from shared.contracts import events
 
@@ -33,8 +34,8 @@ class Uploads:
         (a,), (ear,) = self.world.instances, self.world.listeners
         name = f"upload-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
-        UsedMemory(self.source.size).free()
-        with cpu_spent(self.world.pids(), self.cpu):
+        with UsedMemory(self.source.size) as memory, cpu_spent(self.world.pids(), self.cpu):
+            memory.offer()
             began = time.time()
             put(a, name, self.source.path)
             published = ear.wait(events.PackagePublishedV1, lambda heard: heard.field("name") == name)

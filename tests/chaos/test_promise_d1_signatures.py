@@ -120,8 +120,9 @@ NOT_SIGNED_SO: dict[str, Callable[[Scene], Headers]] = {
     "key id in lower case": lambda scene: scene.signed(key_id=str(scene.peer.instance_id).lower()),
     "key id in groups": lambda scene: scene.signed(key_id=scene.peer.instance_id.grouped()),
     "meant for another": lambda scene: scene.signed(recipient=scene.stranger.instance_id),
-    "recipient changed": lambda scene: scene.signed(recipient=scene.stranger.instance_id)
-    | {"Ods-Recipient": str(scene.peer.id_of(scene.instance))},
+    "recipient changed": lambda scene: (
+        scene.signed(recipient=scene.stranger.instance_id) | {"Ods-Recipient": str(scene.peer.id_of(scene.instance))}
+    ),
     "recipient removed": lambda scene: scene.signed() | {"Ods-Recipient": None},
     "recipient empty": lambda scene: scene.signed() | {"Ods-Recipient": ""},
     "digest removed": lambda scene: scene.signed() | {"Content-Digest": None},

@@ -153,6 +153,26 @@ def test_publishing_replaces_atomically(store: FilesystemByteStore) -> None:
     assert read(store, digests[0]) == b"old"
 
 
+def test_a_published_name_is_never_without_its_file(store: FilesystemByteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the very moment of the replacement the old file is still there."""
+    for content in (b"old", b"new"):
+        incoming_id, digest = arrive(store, content)
+        store.promote(incoming_id, digest)
+        if content == b"old":
+            store.publish(digest, NAME)
+    target, seen, replace = store.layout.public_file(NAME), list[bytes](), Path.replace
+
+    def look_then_replace(source: Path, to: Path) -> Path:
+        seen.append(target.read_bytes())
+        return replace(source, to)
+
+    monkeypatch.setattr(Path, "replace", look_then_replace)
+    store.publish(digest, NAME)
+
+    assert seen == [b"old"]
+    assert target.read_bytes() == b"new"
+
+
 def test_what_is_not_here_cannot_be_published(store: FilesystemByteStore) -> None:
     """And what was published stays."""
     incoming_id, digest = arrive(store, b"12345")

@@ -362,5 +362,5 @@ class SlicesBetweenWorkers(RuleBasedStateMachine):
         self.stack.close()
 
 
-SlicesBetweenWorkers.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+SlicesBetweenWorkers.TestCase.settings = settings(max_examples=15, stateful_step_count=20)
 TestSlicesBetweenWorkers = SlicesBetweenWorkers.TestCase

@@ -169,7 +169,7 @@ class HttpContent:
 
     def _fill(self, chunk: memoryview) -> None:
         # urllib3's own readinto allocates and copies each block; the response beneath reads into our buffer at once.
-        body = self._response.raw._original_response  # noqa: SLF001 - kept by urllib3 for this purpose
+        body: Any = self._response.raw._original_response  # noqa: SLF001 - kept by urllib3 for this purpose
         filled = 0
         while filled < len(chunk):
             try:

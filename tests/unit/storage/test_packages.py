@@ -204,7 +204,7 @@ def test_a_wanted_package_is_rung_again(bench: Bench) -> None:
 VERSIONS = [signed(bytes([65 + number]) * 3, created=NOON + dt.timedelta(seconds=number // 2)) for number in range(4)]
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=24)
 @given(st.permutations(VERSIONS))
 def test_the_same_package_is_current_whatever_the_order(order: list[Signed]) -> None:
     """Four versions of one name, two of them in the same second: every instance ends with the same one."""
