@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.runner import timed
-from benchmarks.used_memory import UsedMemory
 from shared.runtime.ports import answers, free_port
 from shared.testing.waiting import wait_for
 
@@ -56,12 +55,10 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def shell(script: str, *, fills: int = 0, **paths: Path | str) -> float:
-    """Wall seconds of a bash script in which `{name}` stands for a path and which writes `fills` bytes; every part must succeed."""
+def shell(script: str, **paths: Path | str) -> float:
+    """Wall seconds of a bash script in which `{name}` stands for a path; every part of it must succeed."""
     command = ["bash", "-euo", "pipefail", "-c", script.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})]
-    with UsedMemory(fills) as memory:
-        memory.offer()
-        return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
 
 
 @contextmanager

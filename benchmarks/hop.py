@@ -57,7 +57,7 @@ class Hops:
         name = f"hop-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
         began = time.time()
-        with UsedMemory(self.source.size) as memory:
+        with UsedMemory(self.source.path.parent, self.source.size) as memory:
             put(a, name, self.source.path)
             # Hashed, hence about to be published: just before the clock starts.
             ear_a.wait(events.PackageHashedV1, lambda heard: heard.made >= began)
@@ -130,7 +130,7 @@ def run(options: Options) -> Report:
     if lacking:
         raise RuntimeError(f"install {', '.join(lacking)} to compare with")
     folder, size, rounds = options.folder, options.size_or(1024), options.rounds_or(3)
-    require_space(folder, (2 * rounds + 3) * size)
+    require_space(folder, (2 * rounds + 4) * size)
     (folder / "source").mkdir()
     source = Source(folder / "source" / "package", size)
     with (
@@ -163,7 +163,9 @@ def _others(folder: Path, size: int, http: str, rsync: str) -> dict[str, Candida
     def candidate(script: str) -> Candidate:
         def run_once(_number: int) -> float:
             part, done = received / "part", received / "done"
-            seconds = commands.shell(script, url=f"{http}/package", rsync=f"{rsync}/package", part=part, done=done, fills=size)
+            with UsedMemory(folder, size) as memory:
+                memory.offer()
+                seconds = commands.shell(script, url=f"{http}/package", rsync=f"{rsync}/package", part=part, done=done)
             done.unlink()
             return seconds
 

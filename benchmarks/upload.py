@@ -34,7 +34,7 @@ class Uploads:
         (a,), (ear,) = self.world.instances, self.world.listeners
         name = f"upload-{number}-{time.monotonic_ns()}.pkg"
         self.source.renew()
-        with UsedMemory(self.source.size) as memory, cpu_spent(self.world.pids(), self.cpu):
+        with UsedMemory(self.source.path.parent, self.source.size) as memory, cpu_spent(self.world.pids(), self.cpu):
             memory.offer()
             began = time.time()
             put(a, name, self.source.path)
@@ -78,7 +78,9 @@ def run(options: Options) -> Report:
 
 def _command(script: str, source: Source, copy: Path) -> Candidate:
     def one(_number: int) -> float:
-        seconds = commands.shell(script, source=source.path, copy=copy, fills=source.size)
+        with UsedMemory(copy.parent, source.size) as memory:
+            memory.offer()
+            seconds = commands.shell(script, source=source.path, copy=copy)
         copy.unlink()
         return seconds
 

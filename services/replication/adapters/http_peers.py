@@ -218,6 +218,8 @@ def _expect(response: requests.Response, status: int, content: bytes) -> None:
         said = f"{problem.get('code')}: {problem.get('detail')}"
     except (ValueError, AttributeError):
         said = content[:100].decode("latin-1")
+    if response.status_code == requests.codes.not_found:
+        raise PeerLied(f"the peer does not have what it said it has: {said}"[:300])
     raise PeerUnreachable(f"the peer answered {response.status_code}: {said}"[:300])
 
 

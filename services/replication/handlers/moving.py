@@ -176,8 +176,11 @@ class MovingHandlers:
         now = self.clock()
         with self.transfers.changing() as changes:
             transfer = changes.get(claim.transfer_id)
-            if transfer and transfer.state in OPEN_STATES:
+            was_open = transfer is not None and transfer.state in OPEN_STATES
+            if transfer and was_open:
                 changes.save(replace(transfer, state=TransferState.FAILED, finished=now, changed=now, error=str(error)))
+        if was_open:
+            self.store.drop_incoming(claim.transfer_id)
         log.warning("slice_dropped", error=str(error))
 
     def _strike(self, claim: Claim, peer: Peer, error: BadChunk) -> None:

@@ -84,8 +84,8 @@ class PullingHandlers:
             changes.add_sources(str(peer.peer_id), [package_id])
         if self.storage.state_of(package_id) is not None:
             return
-        envelope = self.client.manifest(peer, package_id)
         try:
+            envelope = self.client.manifest(peer, package_id)
             self.storage.offer_manifest(envelope, str(peer.peer_id))
         except (ManifestInvalid, PeerLied) as error:
             # The stack would be ours; the fault is the peer's.

@@ -160,6 +160,8 @@ class UploadHandlers:
     def _revive(self, upload: Upload, now: dt.datetime, idle_seconds: float) -> None:
         if upload.state is UploadState.HASHED:
             self._complete(upload)
+        elif upload.state is UploadState.RECEIVED and self.store.incoming_size(upload.upload_id) is None:
+            self._lose(upload)
         elif upload.state is UploadState.RECEIVED:
             with self.catalogue.changing() as changes:
                 changes.save_upload(replace(upload, changed=now))
@@ -167,6 +169,12 @@ class UploadHandlers:
             log.info("upload_rung_again", upload_id=upload.upload_id)
         elif self._is_idle(upload, now, idle_seconds):
             self.abort(upload.upload_id, f"no byte came for {idle_seconds:g} seconds")
+
+    def _lose(self, upload: Upload) -> None:
+        reason = "its bytes are no longer in the incoming area; send the file again"
+        with self.catalogue.changing() as changes:
+            changes.save_upload(upload.ended(UploadState.REJECTED, code="BYTES_LOST", reason=reason))
+        log.error("upload_lost", upload_id=upload.upload_id, name=upload.name)
 
     def _is_idle(self, upload: Upload, now: dt.datetime, idle_seconds: float) -> bool:
         age = self.store.incoming_age_seconds(upload.upload_id)

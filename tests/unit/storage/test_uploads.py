@@ -153,6 +153,17 @@ def test_a_lost_message_is_rung_again_with_its_correlation_id(bench: Bench) -> N
     assert bench.catalogue.upload(upload_id).correlation_id == "of-the-request"  # type: ignore[union-attr]
 
 
+def test_an_upload_whose_bytes_are_gone_says_so(bench: Bench) -> None:
+    """It is not rung for ever."""
+    upload_id = bench.receive(b"bytes")
+    bench.store.drop_incoming(upload_id)
+    bench.clock.pass_seconds(21)
+    bench.uploads.sweep(20, 3600)
+
+    assert bench.uploads.show(upload_id)["error"]["code"] == "BYTES_LOST"
+    assert bench.said == ["package.received.v1"]
+
+
 def test_an_upload_that_nobody_continues_is_given_up(bench: Bench) -> None:
     """Nothing is left behind."""
     upload_id = bench.uploads.begin("App.pkg", 5, "admin")["upload_id"]
