@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, uploads
+from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, routes, uploads
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
@@ -37,6 +37,7 @@ def assemble(outside: Outside) -> Flask:
     """All doors, on the given outside."""
     app = Flask("odst", static_folder=None)
     app.url_map.merge_slashes = False
+    app.url_map.converters["name"] = routes.AnyName
     problems.install(app)
     app.before_request(_begin)
     app.after_request(_end)

@@ -7,6 +7,7 @@ is derived, and the secret never crosses the wire.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -17,6 +18,8 @@ from shared.core.errors import InvalidInput
 from shared.core.identity import InstanceId
 
 _PREFIX = "odst1"
+ADDRESS = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
+"""Where an instance can be reached: a path may follow, a query may not."""
 MAX_WRONG_PROOFS = 5
 VALID_SECONDS = 24 * 3600
 
@@ -41,10 +44,11 @@ class Invitation:
         Raises:
             InvalidInput: INVITATION_INVALID, if it is cut or of another form.
         """
-        match = re.fullmatch(rf"{_PREFIX}:(https?://[^\s]+):([A-Z2-7-]+):([0-9a-f]{{40}})", text.strip())
-        if not match:
-            raise InvalidInput("this is no invitation: copy the whole line that begins with odst1:", "INVITATION_INVALID")
-        return cls(match[1], InstanceId.parse(match[2]), match[3])
+        match = re.fullmatch(rf"{_PREFIX}:({ADDRESS.pattern}):([A-Z2-7-]+):([0-9a-f]{{40}})", text.strip())
+        with contextlib.suppress(InvalidInput):
+            if match:
+                return cls(match[1], InstanceId.parse(match[2]), match[3])
+        raise InvalidInput("this is no invitation: copy the whole line that begins with odst1:", "INVITATION_INVALID")
 
     def __str__(self) -> str:
         """The line to paste. It holds the secret: never log it."""

@@ -225,7 +225,7 @@ class TestPeer:
 
     # Packages
 
-    def publish(self, name: str, data: bytes, chunks: ChunkDigests | None = None, **changed: Any) -> PeerPackage:
+    def publish(self, name: str, data: bytes, /, chunks: ChunkDigests | None = None, **changed: Any) -> PeerPackage:
         """Own a package, signed as its origin. Fields of the manifest may be `changed`, and `chunks` be another list than the right one.
 
         The manifest is signed for the list that is given, so that only the bytes contradict it.

@@ -281,6 +281,17 @@ def test_a_refusal_is_read_by_a_client_that_still_sends(instance: Instance) -> N
     assert end == b""
 
 
+def test_clients_that_do_not_hang_up_delay_nobody(instance: Instance) -> None:
+    """Twenty clients asked for the end of their connection, got it, and keep their side open: the next one is answered all the same."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            opened = stack.enter_context(raw_http.connection(instance.port))
+            opened.sendall(raw_http.head("GET", "/healthz", "Connection: close"))
+            assert raw_http.read_answer(opened).status == 200
+
+        assert requests.get(f"{instance.url}/healthz", timeout=15).status_code == 200
+
+
 def aborted_uploads(instance: Instance) -> list[str]:
     """Ids of all uploads that storage gave up, in order."""
     return [line["upload_id"] for line in instance.log_events("services", "upload_aborted")]
@@ -303,7 +314,7 @@ CUT = {
 def test_a_broken_connection_leaves_nothing(instance: Instance, cut: str, *, reset: bool) -> None:
     """A body that ends too soon, politely or by a reset, is never taken for the whole: the upload is aborted, and the next one works."""
     lines, body = CUT[cut]
-    method, target = ("POST", "/api/v1/packages") if "form" in cut else ("PUT", "/api/v1/packages/cut.pkg")
+    method, target = ("POST", "/api/v1/packages") if cut == "within a form" else ("PUT", "/api/v1/packages/cut.pkg")
     before = len(aborted_uploads(instance))
 
     with raw_http.connection(instance.port) as opened:

@@ -66,7 +66,7 @@ def _packages(api: Blueprint, services: Services, settings: ApiGatewaySettings, 
         page = services.call("storage", "list_packages", after=request.args.get("after"), limit=limit)
         return jsonify(page | {"items": [with_url(package) for package in page["items"]]})
 
-    @api.get("/packages/<path:reference>")
+    @api.get("/packages/<name:reference>")
     @guard.requires("view")
     def show_package(reference: str) -> Response:
         return jsonify(with_url(services.call("storage", "show_package", reference=reference)))

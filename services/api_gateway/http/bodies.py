@@ -16,9 +16,9 @@ BODY_ERRORS = (OSError, ParseException)
 
 
 class Body(BaseModel):
-    """Base of all request bodies: unknown fields are refused, so that a typing error shows."""
+    """Base of all request bodies: unknown fields and other types are refused, so that a typing error shows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 B = TypeVar("B", bound=Body)

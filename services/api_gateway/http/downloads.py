@@ -87,6 +87,6 @@ def doors(services: Services, store: FilesystemByteStore, settings: ApiGatewaySe
     def download(name: str) -> Response:
         return sending.answer(files.find(name))
 
-    site.add_url_rule("/packages/<path:name>", "by_name", download, methods=["GET"])
-    site.add_url_rule(f"/{settings.distribution_context}/Packages/<path:name>", "by_name_jamf", download, methods=["GET"])
+    site.add_url_rule("/packages/<name:name>", "by_name", download, methods=["GET"])
+    site.add_url_rule(f"/{settings.distribution_context}/Packages/<name:name>", "by_name_jamf", download, methods=["GET"])
     return site

@@ -95,7 +95,7 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
     api = Blueprint("uploads", __name__, url_prefix="/api/v1")
     receiver = Receiver(services, store)
 
-    @api.put("/packages/<path:name>")
+    @api.put("/packages/<name:name>")
     @guard.requires("upload")
     def put_package(name: str) -> tuple[Response, int, dict[str, str]]:
         _refuse_other_than_whole()

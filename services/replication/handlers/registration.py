@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hmac
 import json
+import re
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,12 +16,16 @@ from services.replication.ports import PeerChanges, PeerClient, Peers, Signature
 from shared.contracts import events
 from shared.core.errors import Forbidden, InvalidInput, NotFound, PeerLied, Unauthenticated
 from shared.core.identity import InstanceId
-from shared.core.invitation import MAX_WRONG_PROOFS, VALID_SECONDS, Invitation, proof
+from shared.core.invitation import ADDRESS, MAX_WRONG_PROOFS, VALID_SECONDS, Invitation, proof
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
 PROTOCOL_VERSIONS = [1]
 _LONGEST_INVITATION_SECONDS = 30 * 24 * 3600
+_LONGEST_URL = 500
+_NAME = re.compile(r"[\w .-]{1,60}")
+"""As in the settings of an instance: it is shown on terminals and web pages."""
+_NONCE = re.compile(r"[\w-]{8,128}", re.ASCII)
 
 
 @dataclass
@@ -99,6 +104,8 @@ class RegistrationHandlers:
         joining = self._peer_of(wish, str(wish.get("url", "")))
         if str(joining.peer_id) != sender.peer_id:
             raise Unauthenticated("the registration is about another instance than the one that signed it")
+        if not _NONCE.fullmatch(str(wish.get("nonce"))):
+            raise Unauthenticated("the registration has no usable nonce")
         with self.peers.changing() as changes:
             if not changes.add_nonce(sender.peer_id, sender.nonce, sender.expires):
                 raise Unauthenticated("the registration was seen before")
@@ -147,7 +154,7 @@ class RegistrationHandlers:
         try:
             raw_key = _decoded(str(document["public_key"]))
             peer_id = InstanceId.parse(str(document["instance_id"]))
-            name = str(document["name"])[:60]
+            name = str(document["name"] or "")
             spoken = set(document["protocol"]) & set(PROTOCOL_VERSIONS)
         except (KeyError, TypeError, ValueError) as error:
             raise PeerLied(f"the registration lacks a field: {error}") from error
@@ -155,7 +162,9 @@ class RegistrationHandlers:
             raise PeerLied("the instance id does not belong to the key")
         if not spoken:
             raise PeerLied("no version of the peer protocol is spoken by both sides")
-        if not url.startswith(("http://", "https://")) or len(url) > 500 or any(c.isspace() for c in url):  # noqa: PLR2004
+        if not _NAME.fullmatch(name):
+            raise PeerLied("the name is no name of an instance")
+        if len(url) > _LONGEST_URL or not ADDRESS.fullmatch(url):
             raise PeerLied("the address is no URL")
         return Peer(peer_id, raw_key, name, url.rstrip("/"), self.clock())
 
