@@ -13,7 +13,7 @@ from shared.runtime.settings import Settings
 class ReplicationSettings(Settings):
     """What the replication service reads from the configuration."""
 
-    slices_at_once: Annotated[int, Field(ge=1, le=32)] = 3
+    slices_at_once: Annotated[int, Field(ge=1, le=32)] = 8
     """Slices that one process fetches side by side."""
     slice_chunks: Annotated[int, Field(ge=1, le=64)] = SLICE_CHUNKS
     """Chunks of 1 MiB in one request."""

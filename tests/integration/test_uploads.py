@@ -259,13 +259,14 @@ def test_an_unknown_upload_is_not_found(instance: Instance) -> None:
 
 
 def test_a_refusal_is_read_by_a_client_that_still_sends(instance: Instance) -> None:
-    """A refusal comes before the body was read; the connection is closed, and the answer is not lost with it."""
-    size = 64 * MIB
+    """A refusal comes before the body was read; the connection ends, but is not reset under a client that sends on: the answer is read."""
+    size, faults = 16 * MIB, []
 
     def send(opened: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            for _ in range(size // MIB):
-                opened.sendall(bytes(MIB))
+        try:
+            opened.sendall(bytes(size))
+        except OSError as error:
+            faults.append(error)
 
     with raw_http.connection(instance.port) as opened:
         opened.sendall(raw_http.head("PUT", "/api/v1/packages/late.pkg", f"Content-Length: {size}"))
@@ -275,6 +276,7 @@ def test_a_refusal_is_read_by_a_client_that_still_sends(instance: Instance) -> N
         answer = raw_http.read_answer(opened)
         end = opened.recv(1)
 
+    assert not faults
     assert answer.status == 401
     assert answer.headers["Connection"] == "close"
     assert b'"UNAUTHENTICATED"' in answer.body
@@ -282,12 +284,11 @@ def test_a_refusal_is_read_by_a_client_that_still_sends(instance: Instance) -> N
 
 
 def test_clients_that_do_not_hang_up_delay_nobody(instance: Instance) -> None:
-    """Twenty clients asked for the end of their connection, got it, and keep their side open: the next one is answered all the same."""
+    """Twenty clients asked for the end of their connection and keep their side of it open: the next one is answered all the same."""
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             opened = stack.enter_context(raw_http.connection(instance.port))
             opened.sendall(raw_http.head("GET", "/healthz", "Connection: close"))
-            assert raw_http.read_answer(opened).status == 200
 
         assert requests.get(f"{instance.url}/healthz", timeout=15).status_code == 200
 
