@@ -34,7 +34,7 @@ def test_two_replication_workers_share_one_large_package(make_instance: Callable
     a = make_instance("A")
     with ChaosProxy(a.port, bytes_per_second=24 * _MIB) as link:
         a.settings["ODST_PUBLIC_URL"] = link.url
-        b = make_instance("B", programs=(*SEPARATE, "services.replication#2"))
+        b = make_instance("B", programs=(*SEPARATE, "services.replication#2"), settings={"ODST_SLICES_AT_ONCE": "2"})
         a.start()
         b.start()
         a.wait_ready()
