@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import re
@@ -10,7 +9,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -18,10 +16,10 @@ import requests
 from shared.runtime.broker import PrivateBroker
 from shared.testing import raw_http
 from shared.testing.instance import Instance, resident_bytes
+from shared.testing.uploading import DATA, digest_field, form, put, refused
 from shared.testing.waiting import wait_for
 
 MIB = 1 << 20
-DATA = b"the bytes of a package"
 
 
 @pytest.fixture(scope="module")
@@ -42,31 +40,6 @@ def _nothing_left(instance: Instance) -> Iterator[None]:
 def incoming(instance: Instance) -> list[Path]:
     """Files that wait to be verified."""
     return list((instance.data / "incoming").iterdir())
-
-
-def digest_field(algorithm: str, data: bytes) -> str:
-    """A member of `Content-Digest`."""
-    return f"{algorithm}=:{base64.b64encode(hashlib.new(algorithm.replace('-', ''), data).digest()).decode()}:"
-
-
-def put(instance: Instance, name: str, data: Any = DATA, **headers: str) -> requests.Response:
-    """PUT as administrator, whatever comes of it."""
-    return instance.api("PUT", f"/packages/{name}", data=data, headers=headers, expect=None)
-
-
-def refused(response: requests.Response, status: int, code: str) -> None:
-    """Hold that this is a problem document with that status and code."""
-    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json"), response.text
-    problem = response.json()
-    assert (problem["status"], problem["code"]) == (status, code)
-    assert problem["detail"]
-    assert problem["correlation_id"] == response.headers["Ods-Correlation-Id"]
-
-
-def form(*parts: tuple[str, bytes], boundary: str = "XX") -> tuple[bytes, dict[str, str]]:
-    """A multipart body of these parts (headers after the first, body), and its headers."""
-    body = b"".join(f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data + b"\r\n" for head, data in parts)
-    return body + f"--{boundary}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def test_a_put_with_a_length_is_published(instance: Instance) -> None:
