@@ -58,19 +58,6 @@ def make_instance(
                 print(f"--- {instance.name} {log.name}\n{log.read_text('utf-8', 'replace')[-4000:]}")
 
 
-@pytest.fixture
-def line_of_three(make_instance: Callable[..., Instance]) -> tuple[Instance, Instance, Instance]:
-    """A, B and C, all ready; B registered with A, C with B only."""
-    a, b, c = (make_instance(name) for name in "ABC")
-    for instance in (a, b, c):
-        instance.start()
-    for instance in (a, b, c):
-        instance.wait_ready()
-    b.join(a)
-    c.join(b)
-    return a, b, c
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # noqa: ARG001 - pytest's signature
     """Remember failures, for fixtures that show logs."""

@@ -22,6 +22,7 @@ from services.directory.domain.tokens import (
     usable,
 )
 from services.directory.ports import HandOver, Passwords, Register
+from shared.core.times import rfc3339_or_none
 
 Clock = Callable[[], dt.datetime]
 """The present time, in UTC."""
@@ -112,12 +113,8 @@ def describe(token: Token, now: dt.datetime) -> dict[str, Any]:
         "token_id": token.token_id,
         "name": token.name,
         "role": token.role.value,
-        "created": _rfc3339(token.created),
-        "expires": _rfc3339(token.expires),
-        "last_used": _rfc3339(token.last_used),
+        "created": rfc3339_or_none(token.created),
+        "expires": rfc3339_or_none(token.expires),
+        "last_used": rfc3339_or_none(token.last_used),
         "state": token.state(now).value,
     }
-
-
-def _rfc3339(time: dt.datetime | None) -> str | None:
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None

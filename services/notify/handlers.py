@@ -17,6 +17,7 @@ from services.notify.ports import Deliveries, Subscriptions, Web
 from shared.contracts.events import Event
 from shared.contracts.spine import handled_by
 from shared.core.errors import NotFound
+from shared.core.times import rfc3339
 
 Clock = Callable[[], dt.datetime]
 """The present time, in UTC."""
@@ -123,7 +124,7 @@ def describe_subscription(subscription: Subscription) -> dict[str, Any]:
         "events": list(subscription.events),
         "state": subscription.state.value,
         "created_by": subscription.created_by,
-        "created": _rfc3339(subscription.created),
+        "created": rfc3339(subscription.created),
     }
 
 
@@ -139,9 +140,5 @@ def describe_delivery(delivery: Delivery) -> dict[str, Any]:
         "attempts": delivery.attempts,
         "last_status": delivery.last_status,
         "last_error": delivery.last_error,
-        "next_attempt": _rfc3339(delivery.next_attempt) if waiting and delivery.next_attempt else None,
+        "next_attempt": rfc3339(delivery.next_attempt) if waiting and delivery.next_attempt else None,
     }
-
-
-def _rfc3339(time: dt.datetime) -> str:
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.directory.adapters.rows import row_of, to_text, token_of
+from services.directory.adapters.rows import row_of, token_of
 from services.directory.adapters.schema import PEOPLE, TOKENS
 from services.directory.domain.people import Person
 from services.directory.domain.tokens import Token
+from shared.core.times import to_text
 from shared.runtime.database import Database
 
 

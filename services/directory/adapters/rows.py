@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import Any
 
 from services.directory.domain.people import Person
 from services.directory.domain.rights import Role
 from services.directory.domain.tokens import Token
+from shared.core.times import to_text, to_time
 
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _TIMES = ("created", "expires", "last_used", "revoked")
-
-
-def to_text(time: dt.datetime) -> str:
-    """A time as it is stored."""
-    return time.astimezone(dt.UTC).strftime(_FORMAT)
-
-
-def to_time(text: str) -> dt.datetime:
-    """A stored time."""
-    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
 
 
 def row_of(value: Person | Token) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
-from services.notify.adapters.rows import claim_of, delivery_of, delivery_row, subscription_of, to_text
+from services.notify.adapters.rows import claim_of, delivery_of, delivery_row, subscription_of
 from services.notify.adapters.schema import DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.deliveries import GONE_REASON, Claim, Delivery, DeliveryState, Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
+from shared.core.times import to_text, to_text_or_none
 from shared.runtime.database import Database
 
 _IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
@@ -55,7 +56,7 @@ class DatabaseDeliveries:
             .where(this_claim)
             .values(
                 state=outcome.state.value,
-                next_attempt=to_text(outcome.next_attempt),
+                next_attempt=to_text_or_none(outcome.next_attempt),
                 last_status=outcome.last_status,
                 last_error=outcome.last_error,
                 lease_until=None,

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import Any
 
 from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
+from shared.core.times import to_text, to_text_or_none, to_time
 
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _CLAIM_FIELDS = [field.name for field in dataclasses.fields(Claim)]
 _DELIVERY_FIELDS = [field.name for field in dataclasses.fields(Delivery)]
-
-
-def to_text(time: dt.datetime | None) -> str | None:
-    """A time as it is stored."""
-    return time.astimezone(dt.UTC).strftime(_FORMAT) if time else None
-
-
-def to_time(text: str) -> dt.datetime:
-    """A stored time."""
-    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
 
 
 def subscription_row(subscription: Subscription) -> dict[str, Any]:
@@ -38,7 +27,7 @@ def subscription_of(row: Any) -> Subscription:
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
     """A delivery as a row."""
-    changed = {"state": delivery.state.value, "created": to_text(delivery.created), "next_attempt": to_text(delivery.next_attempt)}
+    changed = {"state": delivery.state.value, "created": to_text(delivery.created), "next_attempt": to_text_or_none(delivery.next_attempt)}
     return dataclasses.asdict(delivery) | changed
 
 

@@ -14,6 +14,7 @@ from services.replication.adapters.schema import announcements, invitations, non
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.ports import Announcement
 from shared.contracts.events import Event
+from shared.core.times import to_text
 from shared.runtime.database import Database, replace_row
 from shared.runtime.logging import correlation_id
 from shared.runtime.outbox import Outbox
@@ -70,7 +71,7 @@ class SqlPeerChanges:
         values = {
             "peer_id": peer_id,
             "attempts": attempts,
-            "not_before": rows.to_text(not_before),
+            "not_before": to_text(not_before),
             "correlation_id": correlation_id(),
         }
         replace_row(self._connection, announcements, "peer_id", values)
@@ -111,14 +112,14 @@ class SqlPeers:
 
     def due_for_poll(self, now: dt.datetime) -> Sequence[Peer]:
         """Active peers whose feed is to be read now."""
-        due = or_(peers.c.next_poll.is_(None), peers.c.next_poll <= rows.to_text(now))
+        due = or_(peers.c.next_poll.is_(None), peers.c.next_poll <= to_text(now))
         with self._database.read() as connection:
             query = select(peers).where(peers.c.state == PeerState.ACTIVE.value, due)
             return [rows.peer_of(row) for row in connection.execute(query)]
 
     def due_announcements(self, now: dt.datetime) -> Sequence[Announcement]:
         """Doorbells to ring now."""
-        query = select(announcements).where(announcements.c.not_before <= rows.to_text(now))
+        query = select(announcements).where(announcements.c.not_before <= to_text(now))
         with self._database.read() as connection:
             return [Announcement(row.peer_id, row.attempts, row.correlation_id) for row in connection.execute(query)]
 

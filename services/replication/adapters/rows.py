@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.domain.transfer import Transfer, TransferState
 from shared.core.digest import Digest
 from shared.core.identity import InstanceId
-
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-def to_text(time: dt.datetime) -> str:
-    """A time as it is stored."""
-    return time.astimezone(dt.UTC).strftime(_FORMAT)
-
-
-def to_time(text: str) -> dt.datetime:
-    """A stored time."""
-    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
-
-
-def _text(time: dt.datetime | None) -> str | None:
-    return to_text(time) if time else None
-
-
-def _time(text: str | None) -> dt.datetime | None:
-    return to_time(text) if text else None
+from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 
 
 def peer_row(peer: Peer) -> dict[str, Any]:
@@ -40,13 +20,13 @@ def peer_row(peer: Peer) -> dict[str, Any]:
         "url": peer.url,
         "registered": to_text(peer.registered),
         "state": peer.state.value,
-        "last_contact": _text(peer.last_contact),
+        "last_contact": to_text_or_none(peer.last_contact),
         "last_error": peer.last_error,
         "epoch": peer.epoch,
         "cursor": peer.cursor,
-        "next_poll": _text(peer.next_poll),
+        "next_poll": to_text_or_none(peer.next_poll),
         "strikes": peer.strikes,
-        "banned_until": _text(peer.banned_until),
+        "banned_until": to_text_or_none(peer.banned_until),
     }
 
 
@@ -59,13 +39,13 @@ def peer_of(row: Any) -> Peer:
         row.url,
         to_time(row.registered),
         PeerState(row.state),
-        _time(row.last_contact),
+        to_time_or_none(row.last_contact),
         row.last_error,
         row.epoch,
         row.cursor,
-        _time(row.next_poll),
+        to_time_or_none(row.next_poll),
         row.strikes,
-        _time(row.banned_until),
+        to_time_or_none(row.banned_until),
     )
 
 
@@ -99,7 +79,7 @@ def transfer_row(transfer: Transfer) -> dict[str, Any]:
         "planned": to_text(transfer.planned),
         "changed": to_text(transfer.changed),
         "state": transfer.state.value,
-        "finished": _text(transfer.finished),
+        "finished": to_text_or_none(transfer.finished),
         "error": transfer.error,
     }
 
@@ -117,7 +97,7 @@ def transfer_of(row: Any) -> Transfer:
         to_time(row.planned),
         to_time(row.changed),
         TransferState(row.state),
-        _time(row.finished),
+        to_time_or_none(row.finished),
         row.bytes_fetched,
         row.error,
     )

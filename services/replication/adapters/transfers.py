@@ -18,6 +18,7 @@ from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, T
 from shared.contracts.events import Event
 from shared.core.digest import CHUNK_SIZE
 from shared.core.slices import Slice
+from shared.core.times import to_text
 from shared.runtime.database import Database
 from shared.runtime.outbox import Outbox
 
@@ -99,7 +100,7 @@ class SqlTransfers:
 
     def claim(self, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
         """Take one slice: oldest transfer first, in order. Looks before it locks, as there is mostly nothing to take."""
-        at = rows.to_text(now)
+        at = to_text(now)
         with self._database.read() as connection:
             if connection.execute(_claimable(at)).first() is None:
                 return None
@@ -110,7 +111,7 @@ class SqlTransfers:
             row = connection.execute(
                 update(slices)
                 .where(slices.c.transfer_id == chosen.transfer_id, slices.c.number == chosen.number)
-                .values(state=_CLAIMED, worker=worker, lease_until=rows.to_text(now + lease), fence=slices.c.fence + 1)
+                .values(state=_CLAIMED, worker=worker, lease_until=to_text(now + lease), fence=slices.c.fence + 1)
                 .returning(slices)
             ).one()
             owner = connection.execute(select(transfers).where(transfers.c.transfer_id == row.transfer_id)).one()
@@ -126,11 +127,11 @@ class SqlTransfers:
     def renew(self, claim: Claim, until: dt.datetime) -> bool:
         """Extend the lease; False if the claim is lost."""
         with self._database.write() as connection:
-            return bool(connection.execute(update(slices).where(_holds(claim)).values(lease_until=rows.to_text(until))).rowcount)
+            return bool(connection.execute(update(slices).where(_holds(claim)).values(lease_until=to_text(until))).rowcount)
 
     def give_back(self, claim: Claim, not_before: dt.datetime) -> None:
         """Let others try from `not_before`, if the claim still holds."""
-        free = {"state": _READY, "worker": None, "lease_until": None, "not_before": rows.to_text(not_before)}
+        free = {"state": _READY, "worker": None, "lease_until": None, "not_before": to_text(not_before)}
         with self._database.write() as connection:
             connection.execute(update(slices).where(_holds(claim)).values(free))
 
@@ -143,7 +144,7 @@ class SqlTransfers:
 
     def stale_assembled(self, before: dt.datetime) -> Sequence[Transfer]:
         """Assembled transfers that nobody verified since."""
-        stale = and_(transfers.c.state == TransferState.ASSEMBLED.value, transfers.c.changed < rows.to_text(before))
+        stale = and_(transfers.c.state == TransferState.ASSEMBLED.value, transfers.c.changed < to_text(before))
         with self._database.read() as connection:
             return [rows.transfer_of(row) for row in connection.execute(select(transfers).where(stale))]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
 from services.replication.domain.transfer import Transfer
 from services.replication.ports import Transfers
+from shared.core.times import to_text, to_text_or_none
 
 _MOST = 1000
 
@@ -37,11 +37,7 @@ def describe_transfer(transfer: Transfer, bytes_done: int) -> dict[str, Any]:
         "state": transfer.state.value,
         "bytes_done": min(bytes_done, transfer.size),
         "bytes_fetched": transfer.bytes_fetched,
-        "planned": _rfc3339(transfer.planned),
-        "finished": _rfc3339(transfer.finished),
+        "planned": to_text(transfer.planned),
+        "finished": to_text_or_none(transfer.finished),
         "error": transfer.error,
     }
-
-
-def _rfc3339(time: dt.datetime | None) -> str | None:
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if time else None

@@ -17,6 +17,7 @@ from shared.contracts import events
 from shared.core.errors import Forbidden, InvalidInput, NotFound, PeerLied, Unauthenticated
 from shared.core.identity import InstanceId
 from shared.core.invitation import ADDRESS, MAX_WRONG_PROOFS, VALID_SECONDS, Invitation, proof
+from shared.core.times import rfc3339, rfc3339_or_none
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -53,7 +54,7 @@ class RegistrationHandlers:
         with self.peers.changing() as changes:
             changes.save_invitation(OpenInvitation(invitation.lookup, invitation.proof_key, created_by, expires))
         log.info("peer_invited", created_by=created_by, expires=expires.isoformat())
-        return {"invitation": str(invitation), "expires": _rfc3339(expires)}
+        return {"invitation": str(invitation), "expires": rfc3339(expires)}
 
     def join(self, invitation_text: str) -> dict[str, Any]:
         """Register with the instance that invited us, and pin its key.
@@ -224,10 +225,6 @@ def _object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _rfc3339(time: dt.datetime | None) -> str | None:
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
-
-
 def describe_peer(peer: Peer) -> dict[str, Any]:
     """A peer as the Admin API shows it."""
     return {
@@ -235,7 +232,7 @@ def describe_peer(peer: Peer) -> dict[str, Any]:
         "name": peer.name,
         "url": peer.url,
         "state": peer.state.value,
-        "last_contact": _rfc3339(peer.last_contact),
+        "last_contact": rfc3339_or_none(peer.last_contact),
         "last_error": peer.last_error,
-        "banned_until": _rfc3339(peer.banned_until),
+        "banned_until": rfc3339_or_none(peer.banned_until),
     }

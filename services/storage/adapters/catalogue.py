@@ -19,6 +19,7 @@ from services.storage.domain.upload import Upload, UploadState
 from services.storage.ports import FeedPage
 from shared.contracts.events import Event, FileDigests
 from shared.core.errors import InvalidInput
+from shared.core.times import to_text
 from shared.runtime.database import Database, replace_row
 from shared.runtime.outbox import Outbox
 
@@ -151,13 +152,13 @@ class SqlCatalogue:
 
     def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
         """Open uploads that have not changed since, oldest first."""
-        query = select(uploads).where(uploads.c.state.in_(_OPEN), uploads.c.changed < rows.to_text(before))
+        query = select(uploads).where(uploads.c.state.in_(_OPEN), uploads.c.changed < to_text(before))
         with self._database.read() as connection:
             return [rows.upload_of(row) for row in connection.execute(query.order_by(uploads.c.changed).limit(limit))]
 
     def stale_packages(self, before: dt.datetime, limit: int) -> Sequence[Package]:
         """Wanted packages that have not changed since, oldest first."""
-        query = select(packages).where(packages.c.state == PackageState.WANTED.value, packages.c.changed < rows.to_text(before))
+        query = select(packages).where(packages.c.state == PackageState.WANTED.value, packages.c.changed < to_text(before))
         with self._database.read() as connection:
             return [rows.package_of(row) for row in connection.execute(query.order_by(packages.c.changed).limit(limit))]
 

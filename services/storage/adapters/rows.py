@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.upload import Upload, UploadState
 from shared.contracts.events import FileDigests
 from shared.core.manifest import Manifest
+from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 from shared.runtime.keys import open_manifest
-
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-def to_text(time: dt.datetime) -> str:
-    """A time as it is stored."""
-    return time.astimezone(dt.UTC).strftime(_FORMAT)
-
-
-def to_time(text: str) -> dt.datetime:
-    """A stored time."""
-    return dt.datetime.strptime(text, _FORMAT).replace(tzinfo=dt.UTC)
 
 
 def upload_row(upload: Upload) -> dict[str, Any]:
@@ -66,7 +54,7 @@ def package_row(package: Package) -> dict[str, Any]:
         "changed": to_text(package.changed),
         "created": to_text(package.manifest.created),
         "received_from": package.received_from,
-        "published": to_text(package.published) if package.published else None,
+        "published": to_text_or_none(package.published),
         "error_code": package.error_code,
         "error_reason": package.error_reason,
     }
@@ -82,7 +70,7 @@ def package_of(row: Any) -> Package:
         row.correlation_id,
         to_time(row.changed),
         row.received_from,
-        to_time(row.published) if row.published else None,
+        to_time_or_none(row.published),
         row.error_code,
         row.error_reason,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from services.storage.domain.package import Package, PackageState
 from services.storage.ports import Catalogue
 from shared.core.errors import InvalidInput, NotFound
 from shared.core.names import PackageName
+from shared.core.times import rfc3339, rfc3339_or_none
 from shared.runtime.bytestore.port import ByteStore
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -99,13 +99,9 @@ def describe_package(package: Package) -> dict[str, Any]:
         "sha256": manifest.sha256.hex,
         "sha1": manifest.sha1.hex,
         "origin": str(manifest.origin),
-        "created": _rfc3339(manifest.created),
+        "created": rfc3339(manifest.created),
         "state": package.state.value,
         "received_from": package.received_from,
-        "published": _rfc3339(package.published) if package.published else None,
+        "published": rfc3339_or_none(package.published),
         "error": {"code": package.error_code, "reason": package.error_reason} if package.error_code else None,
     }
-
-
-def _rfc3339(time: dt.datetime) -> str:
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
