@@ -99,9 +99,7 @@ def build(settings: ReplicationSettings) -> Replication:
     store = FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20)
     signatures = KeySignatures(key)
     bell = _Bell()
-    moving = MovingHandlers(
-        _worker_name(), peers, transfers, client, storage, store, _now, _background, SourceBook(), _limits(settings), bell
-    )
+    moving = MovingHandlers(_worker_name(), peers, transfers, client, storage, store, _now, _background, SourceBook(), _limits(settings))
     announcing = AnnouncingHandlers(peers, client, storage, _now, bell)
     application = Replication(
         settings,

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -29,6 +29,8 @@ from shared.runtime.logging import bound, get_logger
 log = get_logger(__name__)
 _NO_SOURCE_WAIT = dt.timedelta(seconds=5)
 _DISK_WAIT = dt.timedelta(seconds=10)
+_LONGEST_WAIT = 5
+"""As a power of two in seconds: how long the only source of a slice is left alone after it failed again."""
 _SUSPECT_PEERS = 2
 """The same chunk bad from so many different peers means that not the peers are wrong, but the manifest."""
 
@@ -74,7 +76,6 @@ class MovingHandlers:
     background: StartBackground
     sources: SourceBook
     limits: MovingLimits
-    ring_workers: Callable[[], None]
 
     def step(self) -> bool:
         """Move one slice, if there is one to move."""
@@ -101,7 +102,7 @@ class MovingHandlers:
             log.info("slice_claim_lost")
         except (PeerUnreachable, PeerLied) as error:
             self.sources.failed(str(peer.peer_id), time.monotonic())
-            wait = dt.timedelta(seconds=0 if len(candidates) > 1 else min(30, 2**claim.attempts))
+            wait = dt.timedelta(seconds=0 if len(candidates) > 1 else 2 ** min(claim.attempts, _LONGEST_WAIT))
             log.warning("slice_failed", peer_id=str(peer.peer_id), code=error.code, error=str(error), attempt=claim.attempts + 1)
             self.transfers.give_back(claim, self.clock() + wait)
         except (InsufficientSpace, OSError) as error:

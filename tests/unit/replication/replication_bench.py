@@ -80,7 +80,6 @@ class Bench:
             at_once,
             SourceBook(),
             LIMITS,
-            self._ring,
         )
 
     def _ring(self) -> None:
