@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
-from shared.runtime.settings import Settings
+from shared.runtime.settings import COMMA_SEPARATED, Settings
 
 
 class ApiGatewaySettings(Settings):
@@ -21,13 +21,8 @@ class ApiGatewaySettings(Settings):
     """First part of the path by which Jamf's clients ask: `/<context>/Packages/<name>`."""
     accel_prefix: Annotated[str, StringConstraints(pattern=r"^(/[\w-]+)*$")] = ""
     """Internal location of nginx that maps to the `blobs/sha256` folder; bytes are then sent by nginx (X-Accel-Redirect)."""
-    metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    metrics_networks: Annotated[tuple[str, ...], COMMA_SEPARATED] = ("127.0.0.0/8", "::1/128")
     """Networks (CIDR) from which `/metrics` may be read."""
-
-    @field_validator("metrics_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("metrics_networks", mode="after")
     @classmethod

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, FilePath, field_validator
+from pydantic import Field, FilePath
 
-from shared.runtime.settings import Settings
+from shared.runtime.settings import COMMA_SEPARATED, Settings
 
 
 class NotifySettings(Settings):
     """What the notify service reads from the configuration."""
 
-    webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], COMMA_SEPARATED] = ()
     """Networks that are not public and may be posted to all the same, such as 10.20.0.0/16, separated by commas."""
     webhook_ca_file: FilePath | None = None
     """PEM file of certificate authorities that receivers may use besides the usual ones."""
@@ -27,8 +27,3 @@ class NotifySettings(Settings):
     """Deliveries under way at once in one process."""
     delivery_kept_days: Annotated[float, Field(gt=0)] = 30
     """How long deliveries that have ended are kept for people to look at."""
-
-    @field_validator("webhook_allowed_networks", mode="before")
-    @classmethod
-    def _split_networks(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

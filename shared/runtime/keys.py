@@ -106,11 +106,6 @@ def open_manifest(envelope_bytes: bytes) -> Manifest:
     return manifest
 
 
-def encode_key(raw: bytes) -> str:
-    """Raw key bytes as base64 text."""
-    return base64.b64encode(raw).decode()
-
-
 def decode_key(text: str) -> bytes:
     """Base64 text as raw key bytes.
 

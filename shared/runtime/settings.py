@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
@@ -22,6 +22,14 @@ PREFIX = "ODST_"
 CONFIG_VARIABLE = "ODST_CONFIG"
 _RESERVED = {CONFIG_VARIABLE, "ODST_URL", "ODST_TOKEN", "ODST_TOKEN_FILE"}
 """Variables with the prefix that are no settings of a server: the file's name, and what the `odst` command reads."""
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+COMMA_SEPARATED = BeforeValidator(_split)
+"""For a setting with several values: the environment has them in one text, the file may have a list."""
 
 
 class ConfigurationError(InvalidInput):
@@ -51,7 +59,7 @@ class Settings(BaseModel):
     """Longest wait for an answer of another service."""
     broker_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
     """Longest wait for the broker at each step of connecting and publishing."""
-    retry_delays_seconds: tuple[Annotated[float, Field(ge=0.1, le=86400)], ...] = (1, 5, 30, 120, 600)
+    retry_delays_seconds: Annotated[tuple[Annotated[float, Field(ge=0.1, le=86400)], ...], COMMA_SEPARATED] = (1, 5, 30, 120, 600)
     """Waits between tries of a message whose handler fails; after the last it is a dead letter."""
     sweep_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 10
     """How often each owner of state looks for work that a lost message left behind."""
@@ -59,11 +67,6 @@ class Settings(BaseModel):
     """How long work may wait for its message before a sweep rings again."""
     free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
     """Space in MiB on the data disk that is never used."""
-
-    @field_validator("retry_delays_seconds", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("data", mode="after")
     @classmethod

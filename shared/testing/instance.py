@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +231,3 @@ def random_file(path: Path, size: int, seed: int = 0) -> str:
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def pause_until(moment: float) -> None:
-    """Sleep until a `time.monotonic` moment; for samplers, not for waiting."""
-    time.sleep(max(0.0, moment - time.monotonic()))

@@ -26,7 +26,8 @@ from services.directory.wiring import build
 from shared.core.errors import Conflict
 from shared.runtime import migrations
 from shared.runtime.database import Database
-from tests.unit.directory.directory_fakes import NOON, FakeClock, FakePasswords, FakeRegister
+from shared.testing.fakes.clock import NOON, FakeClock
+from tests.unit.directory.directory_fakes import FakePasswords, FakeRegister
 
 MIGRATIONS = Path(migrations.__file__).parents[2] / "services" / "directory" / "migrations"
 

@@ -27,8 +27,8 @@ from services.notify.domain.deliveries import Happening
 from services.notify.wiring import Notify, build
 from shared.contracts.events import PeerRevokedV1
 from shared.core.errors import InvalidInput
+from shared.testing.fakes.clock import FakeClock
 from tests.integration.notify_receivers import raw_receiver, receiver
-from tests.unit.notify.notify_fakes import FakeClock
 
 pytestmark = pytest.mark.promise("D5")
 LOOPBACK = [ip_network("127.0.0.0/8")]

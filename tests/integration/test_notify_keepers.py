@@ -18,7 +18,8 @@ from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.ports import Deliveries, Subscriptions
 from shared.runtime import migrations
 from shared.runtime.database import Database
-from tests.unit.notify.notify_fakes import NOON, SECRET, FakeKeeper, a_delivery, a_subscription
+from shared.testing.fakes.clock import NOON
+from tests.unit.notify.notify_fakes import SECRET, FakeKeeper, a_delivery, a_subscription
 
 MIGRATIONS = Path(migrations.__file__).parents[2] / "services" / "notify" / "migrations"
 LEASE = dt.timedelta(minutes=1)

@@ -32,7 +32,6 @@ class Guard:
                 self._admit(right)
                 return view(*args, **kwargs)
 
-            guarded.required_right = right  # type: ignore[attr-defined]
             return guarded  # type: ignore[return-value]
 
         return decorate

@@ -9,23 +9,6 @@ from dataclasses import dataclass, field, replace
 from services.directory.domain.people import Credentials, Person
 from services.directory.domain.tokens import Token
 
-NOON = dt.datetime(2026, 11, 3, 12, tzinfo=dt.UTC)
-
-
-@dataclass
-class FakeClock:
-    """Time that moves when told."""
-
-    now: dt.datetime = NOON
-
-    def __call__(self) -> dt.datetime:
-        """The present time."""
-        return self.now
-
-    def pass_seconds(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += dt.timedelta(seconds=seconds)
-
 
 @dataclass
 class FakeRegister:

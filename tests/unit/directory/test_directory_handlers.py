@@ -8,7 +8,8 @@ import pytest
 
 from services.directory.handlers import DirectoryHandlers, FirstStart
 from shared.core.errors import Conflict, Forbidden, InvalidInput, Unauthenticated
-from tests.unit.directory.directory_fakes import FakeClock, FakeHandOver, FakePasswords, FakeRegister
+from shared.testing.fakes.clock import FakeClock
+from tests.unit.directory.directory_fakes import FakeHandOver, FakePasswords, FakeRegister
 
 
 class Desk:

@@ -11,7 +11,7 @@ from services.directory.domain import tokens
 from services.directory.domain.rights import Right, Role
 from services.directory.domain.tokens import Token, TokenState
 from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
-from tests.unit.directory.directory_fakes import NOON
+from shared.testing.fakes.clock import NOON
 
 ALLOWED = {
     ("viewer", "view"),

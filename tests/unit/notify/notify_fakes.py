@@ -9,24 +9,9 @@ from dataclasses import dataclass, field, replace
 from services.notify.domain.deliveries import GONE_REASON, Answer, Claim, Delivery, DeliveryState, Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from shared.core.errors import InvalidInput
+from shared.testing.fakes.clock import NOON
 
-NOON = dt.datetime(2026, 11, 3, 12, tzinfo=dt.UTC)
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-
-
-@dataclass
-class FakeClock:
-    """Time that moves when told."""
-
-    now: dt.datetime = NOON
-
-    def __call__(self) -> dt.datetime:
-        """The present time."""
-        return self.now
-
-    def pass_seconds(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += dt.timedelta(seconds=seconds)
 
 
 def a_subscription(subscription_id: str = "s1", url: str = "https://hooks.example/x", **fields: object) -> Subscription:

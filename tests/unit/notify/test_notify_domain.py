@@ -15,7 +15,7 @@ from services.notify.domain import deliveries, patterns, schedule, signing, targ
 from services.notify.domain.deliveries import Answer, DeliveryState, Happening, body_of, judge
 from shared.contracts.spine import handled_by
 from shared.core.errors import InvalidInput
-from tests.unit.notify.notify_fakes import NOON
+from shared.testing.fakes.clock import NOON
 
 TOLD = list(handled_by("notify"))
 

@@ -13,7 +13,8 @@ from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.handlers import LEASE, Delivering, NotifyHandlers
 from shared.contracts.events import PackagePublishedV1, PeerRevokedV1
 from shared.core.errors import InvalidInput, NotFound
-from tests.unit.notify.notify_fakes import NOON, FakeClock, FakeKeeper, FakeWeb, a_delivery, a_subscription
+from shared.testing.fakes.clock import NOON, FakeClock
+from tests.unit.notify.notify_fakes import FakeKeeper, FakeWeb, a_delivery, a_subscription
 
 PUBLISHED = PackagePublishedV1(
     package_id="00000000-0000-4000-8000-000000000001", name="Firefox.pkg", size=5, sha256="0" * 64, origin="ORIGIN"
