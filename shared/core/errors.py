@@ -13,7 +13,10 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
         ├── DigestMismatch          DIGEST_INVALID
-        ├── ManifestInvalid         MANIFEST_INVALID
+        ├── RecordInvalid           RECORD_INVALID
+        │   └── ManifestInvalid         MANIFEST_INVALID
+        ├── RecordRefused           RECORD_REFUSED
+        ├── ClockAhead              CLOCK_AHEAD
         ├── NotFound                NOT_FOUND
         ├── Conflict                CONFLICT
         ├── Unauthenticated         UNAUTHENTICATED
@@ -92,7 +95,25 @@ class DigestMismatch(PermanentError):
     default_code = "DIGEST_INVALID"
 
 
-class ManifestInvalid(PermanentError):
+class RecordInvalid(PermanentError):
+    """A signed record that is malformed, not signed by its author, or contradicts what is known."""
+
+    default_code = "RECORD_INVALID"
+
+
+class RecordRefused(PermanentError):
+    """A well-formed record whose author may not say what it says."""
+
+    default_code = "RECORD_REFUSED"
+
+
+class ClockAhead(PermanentError):
+    """A record from the future: the clock of its author, or ours, is wrong."""
+
+    default_code = "CLOCK_AHEAD"
+
+
+class ManifestInvalid(RecordInvalid):
     """A manifest that is malformed, not signed by its origin, or contradicts what is known."""
 
     default_code = "MANIFEST_INVALID"

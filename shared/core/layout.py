@@ -10,6 +10,8 @@
       public/<name>                 what clients see: a hard link to a blob, replaced atomically
       quarantine/<id>[.note.json]   what failed a check, with a note of why
       databases/<service>.sqlite3
+      records/ab/<package id>.json  signed records of what was made here: a lost database is filled from them
+      feed-told.json                what peers were told of the change feed: an older database is noticed by it
       secrets/instance.key          mode 0600
       broker/  run/                 the private broker and the launcher, if this instance has them
 """
@@ -56,6 +58,16 @@ class Layout:
     def databases(self) -> Path:
         """Folder of the SQLite files."""
         return self.root / "databases"
+
+    @property
+    def records(self) -> Path:
+        """Folder of the signed records of packages that were made or written about here."""
+        return self.root / "records"
+
+    @property
+    def feed_told(self) -> Path:
+        """What peers were told of the change feed."""
+        return self.root / "feed-told.json"
 
     @property
     def secrets(self) -> Path:

@@ -10,20 +10,43 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import json
+import re
+import secrets
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from shared.core.digest import CHUNK_SIZE, ChunkDigests, Digest, chunk_count
+from shared.core.documents import key_text, payload_of
 from shared.core.errors import ManifestInvalid, OdstError
 from shared.core.identity import InstanceId
 from shared.core.names import PackageName
+from shared.core.staging import Tags, read_tags
 
 PAYLOAD_TYPE = "application/vnd.odst.manifest+json"
 SCHEMA = "odst.manifest.v1"
 MAX_PAYLOAD_BYTES = 4096
 MAX_PACKAGE_BYTES = 1 << 50
+MAX_REVISION = (1 << 31) - 1
+
+
+_MINTED_VERSION = 8
+_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_MINT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def new_mint() -> str:
+    """Random text to mint a package id from."""
+    return secrets.token_hex(16)
+
+
+def mint_id(origin_key: bytes, mint: str) -> str:
+    """The package id that only the holder of this key can claim: a UUIDv8 (RFC 9562) of SHA-256 over key and mint."""
+    raw = bytearray(hashlib.sha256(b"odst-package-id-v1|" + origin_key + mint.encode()).digest()[:16])
+    raw[6], raw[8] = raw[6] & 0x0F | _MINTED_VERSION << 4, raw[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(raw)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +64,30 @@ class Manifest:
     origin: InstanceId
     origin_key: bytes
     created: dt.datetime
+    tags: Tags = frozenset()
+    """Staging tags at birth; signed here, so that nobody on the way can take them off."""
+    mint: str | None = None
+    """What `package_id` was minted from; none in manifests of the first version."""
 
     def payload(self) -> bytes:
-        """The bytes to sign: JSON with sorted keys. Called once, by the origin."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "package_id": self.package_id,
-                "revision": self.revision,
-                "name": str(self.name),
-                "size": self.size,
-                "chunk_size": CHUNK_SIZE,
-                "sha256": self.sha256.hex,
-                "sha1": self.sha1.hex,
-                "chunks_sha1": self.chunks_sha1.hex,
-                "chunks_sha256": self.chunks_sha256.hex,
-                "origin": str(self.origin),
-                "origin_key": base64.b64encode(self.origin_key).decode(),
-                "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            },
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
+        """The bytes to sign. Made once, by the origin."""
+        fields = {
+            "schema": SCHEMA,
+            "package_id": self.package_id,
+            "revision": self.revision,
+            "name": str(self.name),
+            "size": self.size,
+            "chunk_size": CHUNK_SIZE,
+            "sha256": self.sha256.hex,
+            "sha1": self.sha1.hex,
+            "chunks_sha1": self.chunks_sha1.hex,
+            "chunks_sha256": self.chunks_sha256.hex,
+            "origin": str(self.origin),
+            "origin_key": key_text(self.origin_key),
+            "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        added = {"tags": sorted(self.tags), "mint": self.mint}
+        return payload_of(fields | {name: value for name, value in added.items() if value})
 
     @classmethod
     def parse(cls, payload: bytes) -> Manifest:
@@ -83,6 +107,8 @@ class Manifest:
             raise ManifestInvalid(f"the manifest is malformed: {type(error).__name__}: {error}") from error
         if not manifest.origin.belongs_to(manifest.origin_key):
             raise ManifestInvalid("the manifest's key is not that of its origin")
+        if manifest.is_minted and manifest.package_id != mint_id(manifest.origin_key, manifest.mint or ""):
+            raise ManifestInvalid("the package id was not minted by the manifest's origin")
         return manifest
 
     @classmethod
@@ -90,7 +116,7 @@ class Manifest:
         if fields["schema"] != SCHEMA or fields["chunk_size"] != CHUNK_SIZE:
             raise ManifestInvalid(f"schema {fields['schema']!r} with chunks of {fields['chunk_size']!r} is not understood here")
         size, revision = fields["size"], fields["revision"]
-        if type(size) is not int or not 0 <= size <= MAX_PACKAGE_BYTES or type(revision) is not int or revision < 1:
+        if type(size) is not int or not 0 <= size <= MAX_PACKAGE_BYTES or type(revision) is not int or not 1 <= revision <= MAX_REVISION:
             raise ManifestInvalid("size and revision must be whole numbers in range")
         return cls(
             package_id=str(uuid.UUID(fields["package_id"])),
@@ -103,8 +129,15 @@ class Manifest:
             chunks_sha256=Digest.parse(f"sha256:{fields['chunks_sha256']}"),
             origin=InstanceId.parse(fields["origin"]),
             origin_key=base64.b64decode(fields["origin_key"], validate=True),
-            created=dt.datetime.strptime(fields["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC),
+            created=_created(fields["created"]),
+            tags=read_tags(fields.get("tags", [])),
+            mint=_mint(fields.get("mint")),
         )
+
+    @property
+    def is_minted(self) -> bool:
+        """True if the id proves its origin: version 8 of RFC 9562. The random ids of the first version do not."""
+        return self.mint is not None or uuid.UUID(self.package_id).version == _MINTED_VERSION
 
     @property
     def precedence(self) -> tuple[dt.datetime, str]:
@@ -123,3 +156,15 @@ class Manifest:
             raise ManifestInvalid("the list of SHA-256 chunk digests is not the one that the origin signed")
         if chunks.list_digest("sha1") != self.chunks_sha1:
             raise ManifestInvalid("the list of SHA-1 chunk digests is not the one that the origin signed")
+
+
+def _created(text: str) -> dt.datetime:
+    if not _CREATED.fullmatch(text):
+        raise ManifestInvalid("the time of creation must be in UTC and whole seconds, such as 2026-11-23T09:00:00Z")
+    return dt.datetime.fromisoformat(text)
+
+
+def _mint(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and _MINT.fullmatch(value)):
+        return value
+    raise ManifestInvalid("the mint must be 32 hex digits")

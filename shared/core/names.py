@@ -51,6 +51,11 @@ def _broken_rule(name: str) -> str | None:
     return next((sentence for is_broken, sentence in _RULES if is_broken(name)), None)
 
 
+def _shows_all(name: str) -> bool:
+    """The short way for most names: in ASCII all that is printable is a character and can be seen."""
+    return name.isascii() and name.isprintable()
+
+
 def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in _JOINERS
 
@@ -63,8 +68,8 @@ def _is_no_character(character: str) -> bool:
 
 _RULES: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda name: not name, "it is empty; give the file name, such as Firefox-128.0.pkg"),
-    (lambda name: any(map(_is_hidden, name)), "it holds a control or invisible character"),
-    (lambda name: any(map(_is_no_character, name)), "it is not in UTF-8, or holds what can be no character"),
+    (lambda name: not _shows_all(name) and any(map(_is_hidden, name)), "it holds a control or invisible character"),
+    (lambda name: not _shows_all(name) and any(map(_is_no_character, name)), "it is not in UTF-8, or holds what can be no character"),
     (lambda name: not _SEPARATORS.isdisjoint(name), 'it holds one of / \\ : * ? " < > |'),
     (lambda name: len(name.encode()) > MAX_NAME_BYTES, f"it is longer than {MAX_NAME_BYTES} bytes in UTF-8"),
     (lambda name: name.startswith(".") or name.endswith(".") or name != name.strip(), "it begins with a dot or a space, or ends with one"),

@@ -14,7 +14,7 @@ def to_text(time: dt.datetime) -> str:
 
 def to_time(text: str) -> dt.datetime:
     """A stored time."""
-    return dt.datetime.strptime(text, _STORED).replace(tzinfo=dt.UTC)
+    return dt.datetime.fromisoformat(text)
 
 
 def to_text_or_none(time: dt.datetime | None) -> str | None:

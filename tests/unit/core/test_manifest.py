@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.core.digest import CHUNK_SIZE, ChunkDigests
 from shared.core.errors import ManifestInvalid
-from shared.core.manifest import MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, Manifest
+from shared.core.manifest import MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, Manifest, mint_id, new_mint
 from shared.runtime.keys import InstanceKey, open_manifest
 from shared.testing.builders import ORIGIN, a_manifest, chunk_digests, signed, some_bytes
 from shared.testing.fakes.clock import NOON
@@ -148,8 +149,78 @@ def test_only_the_origin_may_sign() -> None:
 
 def test_a_signature_about_something_else_is_no_manifest() -> None:
     """The payload type is signed with the payload."""
-    with pytest.raises(ManifestInvalid, match="no manifest"):
+    with pytest.raises(ManifestInvalid, match="holds no"):
         open_manifest(_envelope(a_manifest().payload(), ORIGIN, "application/json"))
+
+
+GOLDEN_V1 = (
+    '{"chunk_size":1048576,"chunks_sha1":"' + "c" * 64 + '","chunks_sha256":"' + "d" * 64 + '","created":"2026-11-03T12:00:00Z",'
+    '"name":"Größe.pkg","origin":"MMG42KLGYQZWNEISKRELXMS3J72BFJE4OMW3FSFLYG4FQG6XCDOQ",'
+    '"origin_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","package_id":"8d1c6b54-0f3a-4e2b-b7d9-6a5c4b3e2f10","revision":1,'
+    '"schema":"odst.manifest.v1","sha1":"' + "b" * 40 + '","sha256":"' + "a" * 64 + '","size":5}'
+)
+"""A payload as the first version of the peer protocol wrote it."""
+
+
+def test_a_manifest_of_the_first_version_is_read_and_written_unchanged() -> None:
+    """Byte for byte: without tags and mint there is nothing in it that an old reader does not know."""
+    manifest = Manifest.parse(GOLDEN_V1.encode())
+
+    assert manifest.payload() == GOLDEN_V1.encode()
+    assert (manifest.tags, manifest.mint, manifest.is_minted) == (frozenset(), None, False)
+
+
+def minted(key: InstanceKey = ORIGIN, mint: str = "5a" * 16, **fields: Any) -> Manifest:
+    """A manifest with an id minted from a key."""
+    return a_manifest(**{"package_id": mint_id(key.public_bytes, mint), "mint": mint} | fields)
+
+
+@given(st.binary(min_size=16, max_size=16).map(bytes.hex))
+def test_a_minted_id_survives_the_journey(mint: str) -> None:
+    """With the staging tags that the package was born with."""
+    manifest = minted(mint=mint, tags=frozenset({"production", "test"}))
+
+    assert open_manifest(ORIGIN.sign_manifest(manifest)) == manifest
+    assert uuid.UUID(manifest.package_id).version == 8
+    assert uuid.UUID(manifest.package_id).variant == uuid.RFC_4122
+
+
+def test_every_mint_is_another() -> None:
+    """And well-formed."""
+    assert new_mint() != new_mint()
+    assert Manifest.parse(minted(mint=new_mint()).payload()).is_minted
+
+
+def test_no_other_key_can_claim_a_minted_id() -> None:
+    """Not with the mint, not with one of its own, not without any: whoever names the id must hold the key that it was made from."""
+    thief, stolen = InstanceKey.generate(), minted()
+    claims = {"with its mint": stolen.mint, "with another": new_mint(), "with none": None}
+
+    for mint in claims.values():
+        claim = a_manifest(origin=thief, package_id=stolen.package_id, mint=mint)
+        with pytest.raises(ManifestInvalid, match="not minted"):
+            open_manifest(thief.sign_manifest(claim))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mint": "5A" * 16},
+        {"mint": "5a" * 15},
+        {"mint": 7},
+        {"mint": "\ud800" * 32},
+        {"mint": "5a" * 16},
+        {"tags": ["Upper"]},
+        {"tags": "test"},
+        {"tags": ["*"]},
+        {"tags": None},
+        {"name": "\ud800.pkg"},
+    ],
+)
+def test_a_new_field_that_is_wrong_is_refused(fields: dict[str, Any]) -> None:
+    """A mint that does not fit the id included."""
+    with pytest.raises(ManifestInvalid):
+        Manifest.parse(changed(**fields))
 
 
 @pytest.mark.parametrize("damage", ["fewer", "more", "sha1", "sha256", "order"])
