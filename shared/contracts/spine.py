@@ -42,14 +42,36 @@ SPINE: tuple[Step, ...] = (
 )
 """The way of a package from upload to publication everywhere."""
 
+_TOLD = {"notify": "tell the subscribers", "directory": "write it down in the audit log"}
+
 OFF_SPINE: tuple[Step, ...] = (
     Step(events.PackageHashProgressedV1, {"storage": "remember how far, for people who watch"}),
     Step(events.PackageRejectedV1, {"storage": "quarantine the file, tell"}),
     Step(events.PackageQuarantinedV1, {"replication": "fail the transfer", "notify": "tell the subscribers"}),
-    Step(events.PeerRegisteredV1, {"notify": "tell the subscribers"}),
-    Step(events.PeerRevokedV1, {"notify": "tell the subscribers"}),
-    Step(events.PeerBannedV1, {"notify": "tell the subscribers"}),
-    Step(events.TransferSuspectV1, {"notify": "tell the subscribers"}),
+    Step(events.PeerRegisteredV1, _TOLD),
+    Step(events.PeerChangedV1, _TOLD),
+    Step(events.PeerRevokedV1, _TOLD),
+    Step(events.PeerBannedV1, _TOLD),
+    Step(events.TransferSuspectV1, _TOLD),
+    Step(events.CatalogueChangedV1, {"replication": "announce to every peer but the one that it came from"}),
+    Step(events.PackageRetaggedV1, _TOLD),
+    Step(events.PackageDeletedV1, {"replication": "fail the transfer", **_TOLD}),
+    Step(events.PackageRestoredV1, _TOLD),
+    Step(events.PackageRaisedV1, _TOLD),
+    Step(events.PackageWithdrawnV1, {"replication": "fail the transfer", **_TOLD}),
+    Step(events.PromotionRequestedV1, _TOLD),
+    Step(events.PromotionEndedV1, _TOLD),
+    Step(events.RecordRefusedV1, _TOLD),
+    Step(events.MetaOverruledV1, _TOLD),
+    Step(events.CatalogueRestoredV1, {"replication": "read every feed from its start", **_TOLD}),
+    Step(events.InstanceStaleV1, _TOLD),
+    Step(events.CensusDifferedV1, _TOLD),
+    Step(events.TrustChangedV1, {"replication": "read every feed from its start"}),
+    Step(events.InstanceRevokedV1, {"replication": "revoke the registration, if there is one", **_TOLD}),
+    Step(events.InstanceRotatedV1, {"replication": "pin the new key of the peer", **_TOLD}),
+    Step(events.CatalogueDriftedV1, _TOLD),
+    Step(events.PeerFeedWentBackV1, _TOLD),
+    Step(events.PeerClockSkewedV1, _TOLD),
     Step(events.MessageDeadLetteredV1, {"notify": "tell the subscribers"}),
 )
 """What can happen beside the way."""

@@ -16,16 +16,19 @@ from shared.runtime.bus.publisher import Publisher
 from shared.runtime.database import Database
 from shared.runtime.outbox import Outbox
 
-_SERVICES = Path(migrations.__file__).parents[2] / "services"
+SERVICES = Path(migrations.__file__).parents[2] / "services"
 _NOBODY = "amqp://nobody:nothing@127.0.0.1:1/"
+KINDS = ("sqlite", "postgresql")
+"""The databases that every adapter is held to."""
 
 
 @contextmanager
-def migrated(service: str, folder: Path) -> Iterator[Database]:
-    """A database of a service; it does not wait for the disk, as no test here cuts the power."""
-    database = Database(f"sqlite:///{folder / service}.sqlite3")
-    event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
-    migrations.upgrade(database, _SERVICES / service / "migrations")
+def migrated(service: str, where: Path | str) -> Iterator[Database]:
+    """A database of a service, at a URL or as SQLite in a folder; it does not wait for the disk, as no test here cuts the power."""
+    database = Database(where if isinstance(where, str) else f"sqlite:///{where / service}.sqlite3")
+    if database.is_sqlite:
+        event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    migrations.upgrade(database, SERVICES / service / "migrations")
     yield database
     database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import MetaData
 
 from shared.runtime import migrations
 from shared.runtime.database import Database
+from tests.contract.port_databases import KINDS
 
 SERVICES = Path(migrations.__file__).parents[2] / "services"
 WITH_DATABASE = sorted(path.parent.name for path in SERVICES.glob("*/migrations"))
@@ -23,11 +25,12 @@ def test_the_services_with_a_database_are_these() -> None:
     assert WITH_DATABASE == ["directory", "notify", "replication", "storage"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("service", WITH_DATABASE)
-def test_migrations_make_the_tables_of_the_schema(service: str, tmp_path: Path) -> None:
+def test_migrations_make_the_tables_of_the_schema(service: str, kind: str, new_database: Callable[[str], str]) -> None:
     """Alembic, comparing the migrated database with the metadata, finds nothing to do: tables, columns, types, indexes, keys."""
     metadata = _metadata(service)
-    database = Database(f"sqlite:///{tmp_path / service}.sqlite3")
+    database = Database(new_database(kind))
 
     migrations.upgrade(database, SERVICES / service / "migrations")
     with database.engine.connect() as connection:
@@ -43,10 +46,11 @@ def _metadata(service: str) -> MetaData:
     return found
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("service", WITH_DATABASE)
-def test_migrating_twice_is_migrating_once(service: str, tmp_path: Path) -> None:
+def test_migrating_twice_is_migrating_once(service: str, kind: str, new_database: Callable[[str], str]) -> None:
     """Every start migrates; a second start changes nothing."""
-    database = Database(f"sqlite:///{tmp_path / service}.sqlite3")
+    database = Database(new_database(kind))
     migrations.upgrade(database, SERVICES / service / "migrations")
 
     migrations.upgrade(database, SERVICES / service / "migrations")

@@ -84,7 +84,11 @@ def test_what_is_not_there_is_not_found(store: FilesystemByteStore) -> None:
     assert store.read_chunk_list(incoming_id) is None
     assert store.read_blob_chunks(digest) is None
     assert not store.has_blob(digest)
-    for opening in (lambda: store.open_incoming(incoming_id), lambda: store.open_blob(digest), lambda: store.promote(incoming_id, digest)):
+    for opening in (
+        lambda: store.open_incoming(incoming_id),
+        lambda: store.open_blob(digest),
+        lambda: store.make_blob(incoming_id, digest),
+    ):
         with pytest.raises(NotFound):
             opening()
 
@@ -93,7 +97,7 @@ def test_promoted_bytes_are_a_blob_with_its_chunk_list(store: FilesystemByteStor
     """Nothing of it stays in the incoming area, and nobody writes to it any more."""
     incoming_id, digest = arrive(store, b"12345")
 
-    store.promote(incoming_id, digest)
+    store.make_blob(incoming_id, digest)
 
     assert read(store, digest) == b"12345"
     assert store.read_blob_chunks(digest) == chunk_digests(b"12345")
@@ -104,9 +108,9 @@ def test_promoted_bytes_are_a_blob_with_its_chunk_list(store: FilesystemByteStor
 def test_promoting_twice_is_promoting_once(store: FilesystemByteStore) -> None:
     """After a crash the sweep does it again."""
     incoming_id, digest = arrive(store, b"12345")
-    store.promote(incoming_id, digest)
+    store.make_blob(incoming_id, digest)
 
-    store.promote(incoming_id, digest)
+    store.make_blob(incoming_id, digest)
 
     assert read(store, digest) == b"12345"
 
@@ -115,10 +119,10 @@ def test_the_same_bytes_from_two_sides_are_one_blob(store: FilesystemByteStore) 
     """The second copy is dropped, the first one stays the file that it was."""
     first, digest = arrive(store, b"12345")
     second, _ = arrive(store, b"12345")
-    store.promote(first, digest)
+    store.make_blob(first, digest)
     inode = store.layout.blob(digest).stat().st_ino
 
-    store.promote(second, digest)
+    store.make_blob(second, digest)
 
     assert store.layout.blob(digest).stat().st_ino == inode
     assert store.incoming_size(second) is None
@@ -127,7 +131,7 @@ def test_the_same_bytes_from_two_sides_are_one_blob(store: FilesystemByteStore) 
 def test_publishing_shows_the_blob_without_copying(store: FilesystemByteStore) -> None:
     """Twice is once."""
     incoming_id, digest = arrive(store, b"12345")
-    store.promote(incoming_id, digest)
+    store.make_blob(incoming_id, digest)
 
     store.publish(digest, NAME)
     store.publish(digest, NAME)
@@ -141,7 +145,7 @@ def test_publishing_replaces_atomically(store: FilesystemByteStore) -> None:
     digests = []
     for content in (b"old", b"new"):
         incoming_id, digest = arrive(store, content)
-        store.promote(incoming_id, digest)
+        store.make_blob(incoming_id, digest)
         digests.append(digest)
     store.publish(digests[0], NAME)
 
@@ -157,7 +161,7 @@ def test_a_published_name_is_never_without_its_file(store: FilesystemByteStore, 
     """At the very moment of the replacement the old file is still there."""
     for content in (b"old", b"new"):
         incoming_id, digest = arrive(store, content)
-        store.promote(incoming_id, digest)
+        store.make_blob(incoming_id, digest)
         if content == b"old":
             store.publish(digest, NAME)
     target, seen, replace = store.layout.public_file(NAME), list[bytes](), Path.replace
@@ -176,7 +180,7 @@ def test_a_published_name_is_never_without_its_file(store: FilesystemByteStore, 
 def test_what_is_not_here_cannot_be_published(store: FilesystemByteStore) -> None:
     """And what was published stays."""
     incoming_id, digest = arrive(store, b"12345")
-    store.promote(incoming_id, digest)
+    store.make_blob(incoming_id, digest)
     store.publish(digest, NAME)
 
     with pytest.raises(NotFound):
@@ -237,7 +241,7 @@ def test_an_id_that_is_none_never_becomes_a_path(store: FilesystemByteStore, hos
         lambda: store.drop_incoming(hostile),
         lambda: store.write_chunk_list(hostile, chunk_digests(b"")),
         lambda: store.quarantine(hostile, {}),
-        lambda: store.promote(hostile, Digest("sha256", "0" * 64)),
+        lambda: store.make_blob(hostile, Digest("sha256", "0" * 64)),
     )
     for operation in operations:
         with pytest.raises(ValueError, match="not an id"):

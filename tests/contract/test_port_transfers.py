@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from services.replication.adapters.transfers import SqlTransfers
-from services.replication.domain.transfer import Claim, Transfer, TransferState
-from services.replication.ports import Transfers
-from shared.contracts.events import Event, TransferSuspectV1
+from services.replication.domain.transfer import Claim, TransferState
+from shared.contracts.events import TransferSuspectV1
 from shared.core.digest import CHUNK_SIZE
 from shared.core.errors import Conflict
 from shared.core.slices import plan
 from shared.testing.builders import a_transfer
-from shared.testing.fakes.clock import NOON, FakeClock
+from shared.testing.fakes.clock import NOON
 from shared.testing.fakes.transfers import FakeTransfers
-from tests.contract.port_databases import dispatched, migrated, outbox_of
-
-LEASE = dt.timedelta(seconds=15)
-SECOND = dt.timedelta(seconds=1)
+from tests.contract.kept_transfers import DAY, LEASE, SECOND, Kept
+from tests.contract.port_databases import KINDS, dispatched, migrated, outbox_of
 
 
-@dataclass
-class Kept:
-    """Transfers, and what was said to the bus."""
-
-    transfers: Transfers
-    said: Callable[[], Sequence[Event]]
-
-    def begin(self, slices: int = 1, **fields: object) -> Transfer:
-        """A transfer of so many slices of one chunk."""
-        transfer = a_transfer(size=slices * CHUNK_SIZE, **fields)
-        with self.transfers.changing() as changes:
-            changes.save(transfer)
-            changes.add_slices(transfer.transfer_id, plan(transfer.size, 1))
-        return transfer
-
-    def claim(self, at: dt.datetime = NOON) -> Claim:
-        """Claim what must be there."""
-        claim = self.transfers.claim("worker", at, LEASE)
-        assert claim is not None
-        return claim
-
-    def nothing_to_claim(self, at: dt.datetime = NOON) -> bool:
-        """True if there is nothing."""
-        return self.transfers.claim("worker", at, LEASE) is None
-
-    def finish(self, claim: Claim) -> bool:
-        """Mark done; False for a zombie."""
-        with self.transfers.changing() as changes:
-            return changes.finish_slice(claim)
-
-    def get(self, transfer_id: str) -> Transfer:
-        """A transfer that must be there."""
-        with self.transfers.changing() as changes:
-            found = changes.get(transfer_id)
-        assert found is not None
-        return found
-
-
-@pytest.fixture(params=["memory", "database"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+@pytest.fixture(params=["memory", *KINDS])
+def kept(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Kept]:
     """No transfers yet, of each kind."""
     if request.param == "memory":
         fake = FakeTransfers()
         yield Kept(fake, lambda: fake.dispatched)
         return
-    with migrated("replication", tmp_path) as database:
+    with migrated("replication", new_database(request.param)) as database:
         yield Kept(SqlTransfers(database, outbox_of("replication", database)), lambda: dispatched("replication", database))
 
 
@@ -164,6 +116,17 @@ def test_a_lease_that_ran_out_lets_another_in(kept: Kept) -> None:
 
     assert second.slice == first.slice
     assert (second.fence, second.attempts) == (first.fence + 1, 1)
+
+
+def test_times_that_a_wrong_clock_set_are_past(kept: Kept) -> None:
+    """Given back, or claimed, by a worker whose clock was a day ahead: taken at once when the clock is right."""
+    kept.begin()
+    ahead = kept.claim(NOON + DAY)
+    late = kept.claim()
+    assert late.fence == ahead.fence + 1
+
+    kept.transfers.give_back(late, NOON + DAY)
+    assert kept.claim().fence == late.fence + 1
 
 
 def test_a_zombie_is_refused(kept: Kept) -> None:
@@ -268,99 +231,15 @@ def test_figures_count_states_and_bytes(kept: Kept) -> None:
     assert {name: figures[name] for name in expected} == expected
 
 
-class SlicesBetweenWorkers(RuleBasedStateMachine):
-    """Workers claim, renew, finish, give back and die in any order, while time passes.
+def test_open_transfers_are_known_with_how_far_they_are(kept: Kept) -> None:
+    """Not those that ended; what is assembled and not yet verified is not done."""
+    moving = kept.begin(4)
+    kept.finish(kept.claim())
+    assembled = kept.begin(1, state=TransferState.ASSEMBLED)
+    done = kept.begin(1, state=TransferState.DONE)
 
-    The fake and the database give the same answers, and whatever happens: no slice is held by two, fences only grow, and what
-    is done stays done.
-    """
-
-    claims = Bundle("claims")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = FakeClock()
-        self.stack = ExitStack()
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        database = self.stack.enter_context(migrated("replication", folder))
-        self.both = [
-            Kept(FakeTransfers(), list),
-            Kept(SqlTransfers(database, outbox_of("replication", database)), list),
-        ]
-        self.fences: dict[int, int] = {}
-        self.leases: dict[int, tuple[Claim, dt.datetime]] = {}
-        self.done: set[int] = set()
-
-    @initialize(slices=st.integers(1, 4))
-    def begin(self, slices: int) -> None:
-        """One transfer."""
-        transfer = a_transfer(size=slices * CHUNK_SIZE)
-        for kept in self.both:
-            kept.begin(slices, transfer_id=transfer.transfer_id, package_id=transfer.package_id)
-        self.slices = slices
-
-    @rule(target=claims)
-    def claim(self) -> object:
-        """A worker takes what there is."""
-        one, other = (kept.transfers.claim("worker", self.clock(), LEASE) for kept in self.both)
-        assert one == other
-        if one is None:
-            return multiple()
-        held = self.leases.get(one.slice.index)
-        assert one.slice.index not in self.done
-        assert held is None or held[1] < self.clock()
-        assert one.fence > self.fences.get(one.slice.index, 0)
-        self.fences[one.slice.index] = one.fence
-        self.leases[one.slice.index] = (one, self.clock() + LEASE)
-        return one
-
-    @rule(claim=claims)
-    def renew(self, claim: Claim) -> None:
-        """A worker shows that it is alive."""
-        until = self.clock() + LEASE
-        answers = {kept.transfers.renew(claim, until) for kept in self.both}
-        assert answers == {self._holds(claim)}
-        if self._holds(claim):
-            self.leases[claim.slice.index] = (claim, until)
-
-    @rule(claim=claims)
-    def finish(self, claim: Claim) -> None:
-        """A worker says that it is done."""
-        answers = {kept.finish(claim) for kept in self.both}
-        assert answers == {self._holds(claim)}
-        if self._holds(claim):
-            self.done.add(claim.slice.index)
-            del self.leases[claim.slice.index]
-
-    @rule(claim=claims, seconds=st.integers(0, 20))
-    def give_back(self, claim: Claim, seconds: int) -> None:
-        """A worker gives up."""
-        for kept in self.both:
-            kept.transfers.give_back(claim, self.clock() + seconds * SECOND)
-        if self._holds(claim):
-            del self.leases[claim.slice.index]
-
-    @rule(seconds=st.integers(1, 20))
-    def time_passes(self, seconds: int) -> None:
-        """Leases may run out."""
-        self.clock.pass_seconds(seconds)
-
-    def _holds(self, claim: Claim) -> bool:
-        held = self.leases.get(claim.slice.index)
-        return held is not None and held[0] == claim
-
-    @invariant()
-    def what_is_left_is_what_is_not_done(self) -> None:
-        """In both."""
-        for kept in self.both:
-            for transfer, _ in kept.transfers.listed(1):
-                with kept.transfers.changing() as changes:
-                    assert changes.slices_left(transfer.transfer_id) == self.slices - len(self.done)
-
-    def teardown(self) -> None:
-        """Close the database."""
-        self.stack.close()
-
-
-SlicesBetweenWorkers.TestCase.settings = settings(max_examples=15, stateful_step_count=20)
-TestSlicesBetweenWorkers = SlicesBetweenWorkers.TestCase
+    assert [one.transfer_id for one in kept.transfers.open_since(NOON + SECOND)] == [moving.transfer_id]
+    assert kept.transfers.open_since(NOON) == []
+    ids = [moving.package_id, assembled.package_id, done.package_id, "another"]
+    assert kept.transfers.progress(ids) == {moving.package_id: 25, assembled.package_id: 0}
+    assert kept.transfers.progress([]) == {}

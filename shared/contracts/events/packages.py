@@ -1,56 +1,13 @@
-"""The events of ODST: facts in the past tense, frozen.
-
-An event carries identifiers and small values, never a list that grows with the package. On the bus it travels in an
-`Envelope` on the topic exchange `<source>.events` with its type as routing key. Schemas are generated into `schemas/`;
-`examples/` holds one golden example per version.
-"""
+"""What happens to packages, their bytes and their tags."""
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Sha1 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-Size = Annotated[int, Field(ge=0)]
-
-
-class Event(BaseModel):
-    """Base of all events. Unknown fields are ignored, so that a newer sender can talk to an older reader."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    type: ClassVar[str]
-    """Routing key and catalogue name, with its version."""
-    source: ClassVar[str]
-    """The service that dispatches it."""
-
-
-class Envelope(BaseModel):
-    """What surrounds an event on the bus, in the outbox and in a webhook."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    id: Id
-    type: str
-    source: str
-    time: dt.datetime
-    correlation_id: str
-    data: dict[str, object]
-
-    @classmethod
-    def around(cls, event: Event, correlation_id: str) -> Envelope:
-        """A new envelope, with an id of its own, around a fact that has just happened."""
-        return cls(
-            id=str(uuid.uuid4()),
-            type=event.type,
-            source=event.source,
-            time=dt.datetime.now(dt.UTC),
-            correlation_id=correlation_id,
-            data=event.model_dump(mode="json"),
-        )
+from shared.contracts.events.base import Event, Id, Sha1, Sha256, Size, Tag
+from shared.core.staging import MAX_TAGS
 
 
 class FileDigests(BaseModel):
@@ -110,16 +67,6 @@ class PackagePublishedV1(Event):
     """False if another package of greater precedence has the name already: these bytes are here, and clients get the other's."""
 
 
-class PeerAnnouncedV1(Event):
-    """A peer rang: it has news in its change feed. Only a hint."""
-
-    type: ClassVar[str] = "peer.announced.v1"
-    source: ClassVar[str] = "replication"
-    peer_id: str
-    epoch: str
-    seq: Size
-
-
 class PackageWantedV1(Event):
     """A package is known by its manifest, and its bytes are not here yet."""
 
@@ -174,34 +121,6 @@ class PackageQuarantinedV1(Event):
     reason: str
 
 
-class PeerRegisteredV1(Event):
-    """A registration is complete: both sides have pinned each other's key."""
-
-    type: ClassVar[str] = "peer.registered.v1"
-    source: ClassVar[str] = "replication"
-    peer_id: str
-    name: str
-
-
-class PeerRevokedV1(Event):
-    """A peer is deaf and mute from now on."""
-
-    type: ClassVar[str] = "peer.revoked.v1"
-    source: ClassVar[str] = "replication"
-    peer_id: str
-    name: str
-
-
-class PeerBannedV1(Event):
-    """A security event: a peer provably lied more often than is allowed, and is no source until `until`."""
-
-    type: ClassVar[str] = "peer.banned.v1"
-    source: ClassVar[str] = "replication"
-    peer_id: str
-    reason: str
-    until: dt.datetime
-
-
 class TransferSuspectV1(Event):
     """An alarm: different peers gave the same wrong chunk, so the manifest is suspect and the transfer stopped."""
 
@@ -210,6 +129,90 @@ class TransferSuspectV1(Event):
     transfer_id: Id
     package_id: Id
     chunk: Size
+
+
+class PackageRetaggedV1(Event):
+    """A package has other staging tags than before."""
+
+    type: ClassVar[str] = "package.retagged.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    name: str
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)]
+    author: str
+    """Instance id of who wrote it."""
+    person: str
+
+
+class PackageDeletedV1(Event):
+    """A signed tombstone was accepted; the bytes stay in the trash for a time."""
+
+    type: ClassVar[str] = "package.deleted.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    name: str
+    author: str
+    person: str
+
+
+class PackageRestoredV1(Event):
+    """A deleted package was brought back."""
+
+    type: ClassVar[str] = "package.restored.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    name: str
+    author: str
+    person: str
+
+
+class PackageRaisedV1(Event):
+    """A package was made current for its name, whatever came after it: a roll-back, or a roll-forward."""
+
+    type: ClassVar[str] = "package.raised.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    name: str
+    author: str
+    person: str
+
+
+class PackageWithdrawnV1(Event):
+    """A package that was published here is no longer for this instance: its tags, or what a peer lets us see, were narrowed."""
+
+    type: ClassVar[str] = "package.withdrawn.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    name: str
+    policy: str
+    """What became of the bytes: keep, hide or remove."""
+
+
+class PromotionRequestedV1(Event):
+    """A package is to be promoted: at a time, or once a second person approved."""
+
+    type: ClassVar[str] = "promotion.requested.v1"
+    source: ClassVar[str] = "storage"
+    promotion_id: Id
+    package_id: Id
+    name: str
+    stage: Tag
+    person: str
+    state: str
+
+
+class PromotionEndedV1(Event):
+    """A promotion was done, or will not be."""
+
+    type: ClassVar[str] = "promotion.ended.v1"
+    source: ClassVar[str] = "storage"
+    promotion_id: Id
+    package_id: Id
+    name: str
+    stage: Tag
+    person: str
+    state: str
+    reason: str | None = None
 
 
 class MessageDeadLetteredV1(Event):
@@ -221,26 +224,3 @@ class MessageDeadLetteredV1(Event):
     code: str
     reason: str
     event_type: str | None = None
-
-
-ALL: dict[str, type[Event]] = {
-    event.type: event
-    for event in (
-        PackageReceivedV1,
-        PackageHashProgressedV1,
-        PackageHashedV1,
-        PackagePublishedV1,
-        PeerAnnouncedV1,
-        PackageWantedV1,
-        PackageAssembledV1,
-        PackageVerifiedV1,
-        PackageRejectedV1,
-        PackageQuarantinedV1,
-        PeerRegisteredV1,
-        PeerRevokedV1,
-        PeerBannedV1,
-        TransferSuspectV1,
-        MessageDeadLetteredV1,
-    )
-}
-"""The catalogue: every event by its type."""

@@ -1,0 +1,50 @@
+"""What every event is, and what surrounds it on the bus."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha1 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Size = Annotated[int, Field(ge=0)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+StampText = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}\.[0-9]{4}$")]
+
+
+class Event(BaseModel):
+    """Base of all events. Unknown fields are ignored, so that a newer sender can talk to an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    type: ClassVar[str]
+    """Routing key and catalogue name, with its version."""
+    source: ClassVar[str]
+    """The service that dispatches it."""
+
+
+class Envelope(BaseModel):
+    """What surrounds an event on the bus, in the outbox and in a webhook."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    id: Id
+    type: str
+    source: str
+    time: dt.datetime
+    correlation_id: str
+    data: dict[str, object]
+
+    @classmethod
+    def around(cls, event: Event, correlation_id: str) -> Envelope:
+        """A new envelope, with an id of its own, around a fact that has just happened."""
+        return cls(
+            id=str(uuid.uuid4()),
+            type=event.type,
+            source=event.source,
+            time=dt.datetime.now(dt.UTC),
+            correlation_id=correlation_id,
+            data=event.model_dump(mode="json"),
+        )
