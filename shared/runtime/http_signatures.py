@@ -35,7 +35,8 @@ CLOCK_SKEW_SECONDS = 60
 MAX_SIGNATURE_HEADER = 2048
 """Longest Signature-Input or Signature that is parsed at all."""
 
-_REQUEST_COMPONENTS = ("@method", "@path", "@query", "ods-recipient", "content-digest")
+REQUEST_COMPONENTS = ("@method", "@path", "@query", "ods-recipient", "content-digest")
+"""What the signature of a request has to cover."""
 _RESPONSE_COMPONENTS = ("@status", "content-digest", '"signature";req')
 
 
@@ -43,6 +44,10 @@ class ClockSkew(Unauthenticated):
     """The signature is valid in itself, and its time is not now: one of the two clocks is wrong."""
 
     default_code = "CLOCK_SKEW"
+    sender: str | None = None
+    """Instance id of who signed it; none while that is not verified."""
+    seconds: float = 0.0
+    """How far the clock of the sender is ahead of ours, about."""
 
 
 @dataclass
@@ -81,8 +86,11 @@ class Verified:
 class _Keys(HTTPSignatureKeyResolver):
     private: InstanceKey | None = None
     find_public: Callable[[str], bytes | None] = field(default=lambda _id: None)
+    secret: Any = None
 
     def resolve_private_key(self, _key_id: str) -> Any:
+        if self.secret is not None:
+            return self.secret
         assert self.private is not None
         return self.private.private
 
@@ -102,21 +110,45 @@ class _Timeless(HTTPMessageVerifier):
         """Any time will do."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """How a request is signed. The defaults are what peers accept; whoever tries a peer may have one of them otherwise."""
+
+    key: InstanceKey
+    key_id: str | None = None
+    """The id of the key, unless given."""
+    created: dt.datetime | None = None
+    """Now, unless given."""
+    expires: dt.datetime | None = None
+    """A minute after `created`, unless given."""
+    nonce: str | None = field(default_factory=lambda: secrets.token_urlsafe(18))
+    tag: str | None = TAG
+    label: str = LABEL
+    components: tuple[str, ...] = REQUEST_COMPONENTS
+    algorithm: type[algorithms.HTTPSignatureAlgorithm] = algorithms.ED25519
+    secret: Any = None
+    """What `algorithm` signs with, if it is not the key."""
+
+    def sign(self, request: Request, body: bytes) -> None:
+        """Add Content-Digest, Signature-Input and Signature to `request.headers`."""
+        created = self.created or dt.datetime.now(dt.UTC)
+        HTTPMessageSigner(signature_algorithm=self.algorithm, key_resolver=_Keys(self.key, secret=self.secret)).sign(
+            request,
+            key_id=str(self.key.instance_id) if self.key_id is None else self.key_id,
+            created=created,
+            expires=self.expires or created + dt.timedelta(seconds=VALID_SECONDS),
+            nonce=self.nonce,
+            label=self.label,
+            tag=self.tag,
+            covered_component_ids=self.components,
+            body=body if "content-digest" in self.components else None,
+        )
+
+
 def sign_request(request: Request, key: InstanceKey, recipient: InstanceId, body: bytes = b"") -> None:
     """Add Ods-Recipient, Content-Digest, Signature-Input and Signature to `request.headers`."""
     request.headers[RECIPIENT_HEADER] = str(recipient)
-    now = dt.datetime.now(dt.UTC)
-    HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_Keys(key)).sign(
-        request,
-        key_id=str(key.instance_id),
-        created=now,
-        expires=now + dt.timedelta(seconds=VALID_SECONDS),
-        nonce=secrets.token_urlsafe(18),
-        label=LABEL,
-        tag=TAG,
-        covered_component_ids=_REQUEST_COMPONENTS,
-        body=body,
-    )
+    Signing(key=key).sign(request, body)
 
 
 def sign_response(response: Response, key: InstanceKey, body: bytes) -> None:
@@ -146,9 +178,14 @@ def verify_request(request: Request, me: InstanceId, find_public: Callable[[str]
         raise Unauthenticated("the request is meant for another instance")
     try:
         return _one(_verified(_Verifier, request, find_public))
-    except ClockSkew:
-        _verified(_Timeless, request, find_public)
+    except ClockSkew as skew:
+        parameters = _verified(_Timeless, request, find_public)[0].parameters
+        skew.sender, skew.seconds = str(parameters.get("keyid")), _ahead(parameters.get("created"))
         raise
+
+
+def _ahead(created: object) -> float:
+    return created - dt.datetime.now(dt.UTC).timestamp() if isinstance(created, int) else 0.0
 
 
 def _verified(verifier: type[HTTPMessageVerifier], request: Request, find_public: Callable[[str], bytes | None]) -> list[Any]:
@@ -157,7 +194,7 @@ def _verified(verifier: type[HTTPMessageVerifier], request: Request, find_public
             request,
             max_age=dt.timedelta(seconds=VALID_SECONDS),
             expect_tag=TAG,
-            require_components=_REQUEST_COMPONENTS,
+            require_components=REQUEST_COMPONENTS,
         )
     except InvalidSignature as error:
         raise _reason(error) from error

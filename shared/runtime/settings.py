@@ -32,6 +32,9 @@ COMMA_SEPARATED = BeforeValidator(_split)
 """For a setting with several values: the environment has them in one text, the file may have a list."""
 
 
+TagText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
 class ConfigurationError(InvalidInput):
     """The configuration cannot be used; the message names every fault."""
 
@@ -48,7 +51,7 @@ class Settings(BaseModel):
     data: Path = Path("data")
     """Folder of everything that this instance keeps."""
     database_url: str | None = None
-    """SQLAlchemy URL in which `{service}` is replaced; without it, a SQLite file for each service below `data`."""
+    """SQLAlchemy URL in which `{service}` is replaced; if it is not set, a SQLite file for each service below `data`."""
     instance_name: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[\w .-]+$")] = "odst"
     """What people call this instance."""
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+/?$")] = "http://127.0.0.1:8080"
@@ -65,6 +68,12 @@ class Settings(BaseModel):
     """How often each owner of state looks for work that a lost message left behind."""
     stale_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 20
     """How long work may wait for its message before a sweep rings again."""
+    stages: Annotated[tuple[TagText, ...], COMMA_SEPARATED] = ("development", "test", "production")
+    """Staging tags that this organisation knows, in the order of promotion; the doors refuse others."""
+    staging_tags: Annotated[tuple[TagText | Literal["*"], ...], COMMA_SEPARATED] = ()
+    """Staging tags that this instance bears: which tagged packages it wants. `*` bears all; packages without tags come anyway."""
+    peer_protocols: Annotated[tuple[Annotated[int, Field(ge=1, le=2)], ...], COMMA_SEPARATED, Field(min_length=1)] = (1, 2)
+    """Versions of the peer protocol that this instance speaks."""
     free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
     """Space in MiB on the data disk that is never used."""
 
@@ -72,6 +81,14 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _apart(cls, value: str | None) -> str | None:
+        by_schema = value is None or (value.startswith("postgresql") and "options=" not in value)
+        if not by_schema and "{service}" not in str(value):
+            raise ValueError("services never share tables: {service} must be in it")
+        return value
 
     @property
     def layout(self) -> Layout:
@@ -84,10 +101,13 @@ class Settings(BaseModel):
         return BusSettings(self.amqp_uri, self.retry_delays_seconds, self.broker_timeout_seconds)
 
     def database_url_for(self, service: str) -> str:
-        """SQLAlchemy URL of one service's own database."""
-        if self.database_url:
-            return self.database_url.replace("{service}", service)
-        return f"sqlite:///{self.layout.databases / service}.sqlite3"
+        """SQLAlchemy URL of one service's own database; in PostgreSQL, of its schema, unless the URL has options of its own."""
+        if not self.database_url:
+            return f"sqlite:///{self.layout.databases / service}.sqlite3"
+        url = self.database_url.replace("{service}", service)
+        if not url.startswith("postgresql") or "options=" in url:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{service}"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> Self:

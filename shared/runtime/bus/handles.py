@@ -13,6 +13,7 @@ A message is put elsewhere with a confirm before it is acknowledged, so it can b
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -150,3 +151,14 @@ def publish_event(publisher: Any, envelope: Envelope) -> None:
 
 
 handles = Handles.decorator
+
+
+def handles_all(*events: type[Event]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`@handles` for a method that does the same with each of these events; each has its queue, as if it had its own method."""
+
+    def decorate(method: Callable[..., None]) -> Callable[..., None]:
+        for event in events:
+            handles(event)(method)
+        return method
+
+    return decorate

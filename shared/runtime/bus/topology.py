@@ -26,8 +26,8 @@ from shared.contracts import spine
 RPC_EXCHANGE = Exchange("nameko-rpc", "topic", durable=True)
 DEAD_LETTER_EXCHANGE = Exchange("odst.dead-letters", "fanout", durable=True)
 DEAD_LETTER_QUEUE = Queue("odst.dead-letters.c1", DEAD_LETTER_EXCHANGE, durable=True)
-MAX_BODY_BYTES = 256 * 1024
-"""A larger message is not one of ours: bytes never ride the bus."""
+MAX_BODY_BYTES = 2 << 20
+"""A larger message is not one of ours: bytes of packages never ride the bus. As much as a peer's longest answer, and its framing."""
 
 _QUORUM = {
     "x-queue-type": "quorum",

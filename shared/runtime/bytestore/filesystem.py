@@ -100,7 +100,7 @@ class FilesystemByteStore:
         """The chunk digests of a blob."""
         return _read_chunks(self.layout.blob_chunks(sha256))
 
-    def promote(self, incoming_id: str, sha256: Digest) -> None:
+    def make_blob(self, incoming_id: str, sha256: Digest) -> None:
         """Chunk list first, then the bytes: a blob is never without its list."""
         part, blob = self.layout.part(incoming_id), self.layout.blob(sha256)
         blob.parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +128,19 @@ class FilesystemByteStore:
             raise NotFound(f"the bytes {sha256} are not here") from error
         temporary.replace(target)
         _sync_folders(self.layout.public)
+
+    def unpublish(self, name: PackageName) -> None:
+        """Remove the link, if there is one; the folder is synced only then, as this is called for names that never had one."""
+        try:
+            self.layout.public_file(name).unlink()
+        except FileNotFoundError:
+            return
+        _sync_folders(self.layout.public)
+
+    def remove_blob(self, sha256: Digest) -> None:
+        """The bytes first: a blob is never without its list."""
+        self.layout.blob(sha256).unlink(missing_ok=True)
+        self.layout.blob_chunks(sha256).unlink(missing_ok=True)
 
     def quarantine(self, incoming_id: str, note: dict[str, str]) -> None:
         """Move it aside; the note is written first."""

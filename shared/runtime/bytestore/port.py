@@ -66,7 +66,7 @@ class ByteStore(Protocol):
     def read_blob_chunks(self, sha256: Digest) -> ChunkDigests | None:
         """The chunk digests of a blob, if there."""
 
-    def promote(self, incoming_id: str, sha256: Digest) -> None:
+    def make_blob(self, incoming_id: str, sha256: Digest) -> None:
         """Make a verified incoming file the blob of its digest: synced, moved atomically. Done twice is done once.
 
         Raises:
@@ -79,6 +79,12 @@ class ByteStore(Protocol):
         Raises:
             NotFound: if the blob is not here.
         """
+
+    def unpublish(self, name: PackageName) -> None:
+        """Let clients no longer see anything under `name`; nothing being there is success."""
+
+    def remove_blob(self, sha256: Digest) -> None:
+        """Remove verified bytes and their chunk list; nothing being there is success. Who reads them now may read on."""
 
     def quarantine(self, incoming_id: str, note: dict[str, str]) -> None:
         """Put an incoming file aside with a note of why. Nothing is deleted."""
