@@ -21,22 +21,22 @@ class StorageService:
     @handles(PackageHashProgressedV1)
     def on_hash_progressed(self, event: PackageHashProgressedV1) -> None:
         """For people who watch."""
-        self.wired.uploads.note_progress(event)
+        self.wired.do.uploads.note_progress(event)
 
     @handles(PackageHashedV1)
     def on_package_hashed(self, event: PackageHashedV1) -> None:
         """Step 3 of the seed follows from here."""
-        self.wired.uploads.take_digests(event)
+        self.wired.do.uploads.take_digests(event)
 
     @handles(PackageVerifiedV1)
     def on_package_verified(self, event: PackageVerifiedV1) -> None:
         """Step 7 of the seed: into the public folder."""
-        self.wired.packages.publish_verified(event)
+        self.wired.do.packages.publish_verified(event)
 
     @handles(PackageRejectedV1)
     def on_package_rejected(self, event: PackageRejectedV1) -> None:
         """Refused: put aside."""
-        self.wired.packages.quarantine_rejected(event)
+        self.wired.do.packages.quarantine_rejected(event)
 
     @every
     def sweep(self) -> None:
@@ -44,74 +44,179 @@ class StorageService:
         self.wired.sweep()
 
     @answers
-    def begin_upload(self, name: str, size: int | None, uploaded_by: str) -> Any:
+    def begin_upload(self, name: str, size: int | None, uploaded_by: str, tags: list[str]) -> Any:
         """An upload id."""
-        return self.wired.uploads.begin(name, size, uploaded_by)
+        return self.wired.do.uploads.begin(name, size, uploaded_by, tags)
 
     @answers
     def finish_upload(self, upload_id: str, size: int, sha256: str | None) -> Any:
         """The upload, received."""
-        return self.wired.uploads.finish(upload_id, size, sha256)
+        return self.wired.do.uploads.finish(upload_id, size, sha256)
 
     @answers
     def abort_upload(self, upload_id: str, reason: str) -> Any:
         """Nothing left behind."""
-        return self.wired.uploads.abort(upload_id, reason)
+        return self.wired.do.uploads.abort(upload_id, reason)
 
     @answers
     def show_upload(self, upload_id: str) -> Any:
         """Where an upload is."""
-        return self.wired.uploads.show(upload_id)
+        return self.wired.do.uploads.show(upload_id)
 
     @answers
     def list_packages(self, after: str | None, limit: int) -> Any:
         """A page of the catalogue."""
-        return self.wired.questions.list_packages(after, limit)
+        return self.wired.do.questions.list_packages(after, limit)
 
     @answers
     def show_package(self, reference: str) -> Any:
         """One package."""
-        return self.wired.questions.show_package(reference)
+        return self.wired.do.questions.show_package(reference)
 
     @answers
     def locate_public(self, name: str) -> Any:
         """What clients get under a name."""
-        return self.wired.questions.locate_public(name)
+        return self.wired.do.questions.locate_public(name)
 
     @answers
-    def locate_blob(self, package_id: str) -> Any:
+    def locate_blob(self, package_id: str, tags: list[str] | None) -> Any:
         """Digest and size of bytes that are here."""
-        return self.wired.questions.locate_blob(package_id)
+        return self.wired.do.questions.locate_blob(package_id, tags)
 
     @answers
-    def read_manifest(self, package_id: str) -> Any:
+    def read_manifest(self, package_id: str, tags: list[str] | None) -> Any:
         """The signed envelope, verbatim."""
-        return self.wired.packages.manifest(package_id)
+        return self.wired.do.packages.manifest(package_id, tags)
 
     @answers
-    def read_changes(self, epoch: str | None, since: int, limit: int) -> Any:
+    def retag_package(self, reference: str, tags: list[str], person: str) -> Any:
+        """Other staging tags."""
+        return self.wired.do.stewards.retag(reference, tags, person)
+
+    @answers
+    def delete_package(self, reference: str, person: str) -> Any:
+        """A tombstone."""
+        return self.wired.do.stewards.delete(reference, person)
+
+    @answers
+    def undelete_package(self, reference: str, person: str) -> Any:
+        """Out of the trash."""
+        return self.wired.do.stewards.undelete(reference, person)
+
+    @answers
+    def raise_package(self, reference: str, person: str) -> Any:
+        """Current for its name again."""
+        return self.wired.do.stewards.raise_(reference, person)
+
+    @answers
+    def list_history(self, name: str) -> Any:
+        """All packages of a name."""
+        return self.wired.do.stewards.history(name)
+
+    @answers
+    def promote_package(self, reference: str, stage: str | None, at: str | None, person: str) -> Any:
+        """To the next stage."""
+        return self.wired.do.promotions.promote(reference, stage, at, person)
+
+    @answers
+    def list_promotions(self, limit: int) -> Any:
+        """Promotions, newest first."""
+        return self.wired.do.promotions.listed(limit)
+
+    @answers
+    def approve_promotion(self, promotion_id: str, person: str) -> Any:
+        """A second person agrees."""
+        return self.wired.do.promotions.approve(promotion_id, person)
+
+    @answers
+    def reject_promotion(self, promotion_id: str, person: str, reason: str) -> Any:
+        """It is not to be."""
+        return self.wired.do.promotions.reject(promotion_id, person, reason)
+
+    @answers
+    def read_changes(self, epoch: str | None, since: int, limit: int, view: dict[str, Any] | None) -> Any:
         """A page of the change feed."""
-        return self.wired.questions.changes(epoch, since, limit)
+        return self.wired.do.feed.changes(epoch, since, limit, view)
 
     @answers
     def feed_position(self) -> Any:
         """Where the change feed stands."""
-        return self.wired.questions.feed_position()
+        return self.wired.do.feed.position()
+
+    @answers
+    def compare_records(self, items: list[dict[str, Any]]) -> Any:
+        """What of a peer's feed is news."""
+        return self.wired.do.feed.compare(items)
+
+    @answers
+    def read_records(self, packages: list[str], charters: list[str], rotations: list[str], view: dict[str, Any] | None) -> Any:
+        """Signed records, verbatim."""
+        return self.wired.do.feed.records(packages, charters, rotations, view)
+
+    @answers
+    def offer_records(self, packages: list[dict[str, Any]], charters: list[str], rotations: list[str], peer_id: str) -> Any:
+        """What a peer relays."""
+        return self.wired.do.records.offer(packages, charters, rotations, peer_id)
 
     @answers
     def offer_manifest(self, envelope: str, peer_id: str) -> Any:
-        """A peer has this; do we want it?"""
-        return self.wired.packages.offer(envelope, peer_id)
+        """What a peer of the first protocol version relays."""
+        return self.wired.do.records.offer_manifest(envelope, peer_id)
+
+    @answers
+    def withdraw_packages(self, package_ids: list[str], peer_id: str) -> Any:
+        """No longer for us."""
+        return self.wired.do.packages.withdraw(package_ids, peer_id)
+
+    @answers
+    def ring_wanted(self, package_ids: list[str]) -> Any:
+        """A source has these now."""
+        return self.wired.do.packages.ring_wanted(package_ids)
+
+    @answers
+    def read_holdings(self, package_ids: list[str], tags: list[str] | None) -> Any:
+        """What is here of these."""
+        return self.wired.do.feed.holdings(package_ids, tags)
+
+    @answers
+    def outline_packages(self, after: str | None, limit: int) -> Any:
+        """All packages in brief."""
+        return self.wired.do.feed.outline(after, limit)
+
+    @answers
+    def digest_buckets(self, shown: list[str], seen: list[str]) -> Any:
+        """For the drift check."""
+        return self.wired.do.feed.digest_buckets(shown, seen)
+
+    @answers
+    def list_bucket(self, bucket: int, shown: list[str], seen: list[str]) -> Any:
+        """What is behind one digest."""
+        return self.wired.do.feed.list_bucket(bucket, shown, seen)
+
+    @answers
+    def declare_peers(self, stewards: list[dict[str, Any]], revoked: list[dict[str, Any]]) -> Any:
+        """Whom we trust, as replication has it."""
+        return self.wired.do.relations.declare_peers(stewards, revoked)
+
+    @answers
+    def list_instances(self) -> Any:
+        """Whose charters are known."""
+        return self.wired.do.relations.instances()
+
+    @answers
+    def rotate_key(self, person: str) -> Any:
+        """Another key, vouched for by this one."""
+        return self.wired.do.relations.rotate(person)
 
     @answers
     def give_up_package(self, package_id: str, code: str, reason: str) -> Any:
         """Replication cannot get this: the manifest is suspect."""
-        return self.wired.packages.give_up(package_id, code, reason)
+        return self.wired.do.packages.give_up(package_id, code, reason)
 
     @answers
     def figures(self) -> Any:
         """Counts for metrics and status."""
-        return self.wired.questions.figures()
+        return self.wired.do.questions.figures()
 
 
 HOSTED = Hosted(StorageService, StorageSettings)

@@ -5,83 +5,40 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, tuple_, update
+from sqlalchemy import case, func, select, tuple_
 
 from services.storage.adapters import rows
-from services.storage.adapters.schema import feed, feed_state, hash_totals, outbox, packages, uploads
+from services.storage.adapters.changes import SqlChanges
+from services.storage.adapters.schema import charters, feed, feed_state, hash_totals, meta, outbox, packages, promotions, rotations, uploads
+from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
+from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
-from services.storage.ports import FeedPage
-from shared.contracts.events import Event, FileDigests
+from services.storage.ports import FeedPage, FeedRow, KeptCharter, KeptRotation, Known
+from shared.core.charter import Census
+from shared.core.clock import Stamp
 from shared.core.errors import InvalidInput
+from shared.core.identity import InstanceId
+from shared.core.meta import digest_of
 from shared.core.times import to_text
-from shared.runtime.database import Database, replace_row
+from shared.runtime.database import Database
 from shared.runtime.outbox import Outbox
 
-_HERE = (PackageState.PUBLISHED.value, PackageState.SUPERSEDED.value)
 _OPEN = (UploadState.RECEIVING.value, UploadState.RECEIVED.value, UploadState.HASHED.value)
+_OFFERED = (PackageState.PUBLISHED.value, PackageState.SUPERSEDED.value)
+_AT_ONCE = 500
+_BEYOND = dt.timedelta(hours=2)
+"""A ring so long after the time in question was noted with a clock that was ahead: it counts as old."""
+"""Values in one IN list: below the limits of every database."""
 
-
-class SqlChanges:
-    """`Changes` in one SQL transaction."""
-
-    def __init__(self, connection: Connection, outbox_of_service: Outbox) -> None:
-        """Made by `SqlCatalogue.changing`."""
-        self._connection = connection
-        self._outbox = outbox_of_service
-
-    def upload(self, upload_id: str) -> Upload | None:
-        """An upload."""
-        return _upload(self._connection, upload_id)
-
-    def save_upload(self, upload: Upload) -> None:
-        """Insert or replace an upload."""
-        replace_row(self._connection, uploads, "upload_id", rows.upload_row(upload))
-
-    def package(self, package_id: str) -> Package | None:
-        """A package."""
-        return _package(self._connection, package_id)
-
-    def current(self, name: str) -> Package | None:
-        """The published package of this name."""
-        query = select(packages).where(packages.c.name == name, packages.c.state == PackageState.PUBLISHED.value)
-        row = self._connection.execute(query).first()
-        return rows.package_of(row) if row else None
-
-    def save_package(self, package: Package) -> None:
-        """Insert or replace a package."""
-        replace_row(self._connection, packages, "package_id", rows.package_row(package))
-
-    def stamp(self, package: Package) -> None:
-        """One counter row, taken in this transaction: on any database, what is numbered lower is committed earlier."""
-        seq = self._connection.execute(
-            update(feed_state).where(feed_state.c.one == 1).values(seq=feed_state.c.seq + 1).returning(feed_state.c.seq)
-        ).scalar_one()
-        record = {
-            "package_id": package.package_id,
-            "seq": seq,
-            "revision": package.manifest.revision,
-            "digest": hashlib.sha256(package.envelope).hexdigest(),
-        }
-        replace_row(self._connection, feed, "package_id", record)
-
-    def count_hashed(self, digests: FileDigests) -> None:
-        """Add a digest pass to the totals."""
-        added = {
-            "files": hash_totals.c.files + 1,
-            "bytes": hash_totals.c.bytes + digests.size,
-            "seconds": hash_totals.c.seconds + digests.seconds,
-        }
-        self._connection.execute(update(hash_totals).values(added))
-
-    def dispatch(self, event: Event) -> None:
-        """Write the event to the outbox of this transaction."""
-        self._outbox.add(self._connection, event)
+_AFTER_DIGITS = "g"
+"""Sorts after all hexadecimal digits."""
+_BRIEF = (packages.c.package_id, packages.c.manifest_digest, packages.c.meta_digest, packages.c.tags, packages.c.gone)
 
 
 class SqlCatalogue:
@@ -94,80 +51,170 @@ class SqlCatalogue:
 
     @contextmanager
     def changing(self) -> Iterator[SqlChanges]:
-        """A transaction; afterwards the outbox is rung."""
-        with self._database.write() as connection:
-            yield SqlChanges(connection, self._outbox)
+        """A transaction, alone among all writers on any database; afterwards the outbox is rung."""
+        with self._database.write(alone=True) as connection:
+            changes = SqlChanges(connection, self._outbox)
+            yield changes
+            changes.finish()
         self._outbox.ring()
+
+    def _rows(self, query: Any) -> Sequence[Any]:
+        with self._database.read() as connection:
+            return connection.execute(query).all()
+
+    def _packages(self, query: Any) -> list[Package]:
+        return [rows.package_of(row) for row in self._rows(query)]
 
     def upload(self, upload_id: str) -> Upload | None:
         """An upload."""
-        with self._database.read() as connection:
-            return _upload(connection, upload_id)
+        found = self._rows(select(uploads).where(uploads.c.upload_id == upload_id))
+        return rows.upload_of(found[0]) if found else None
 
     def package(self, package_id: str) -> Package | None:
         """A package by id."""
-        with self._database.read() as connection:
-            return _package(connection, package_id)
+        return next(iter(self._packages(select(packages).where(packages.c.package_id == package_id))), None)
+
+    def packages(self, package_ids: Collection[str]) -> Sequence[Package]:
+        """Those of these that are known."""
+        return [
+            package for part in _parts(package_ids) for package in self._packages(select(packages).where(packages.c.package_id.in_(part)))
+        ]
 
     def by_name(self, name: str) -> Package | None:
-        """The published package of this name, else the newest."""
+        """The published package of this name, else the one of greatest precedence."""
         published_first = case((packages.c.state == PackageState.PUBLISHED.value, 0), else_=1)
-        query = select(packages).where(packages.c.name == name).order_by(published_first, packages.c.created.desc()).limit(1)
-        return self._one_package(query)
+        order = (published_first, packages.c.precedence.desc(), packages.c.package_id.desc())
+        return next(iter(self._packages(select(packages).where(packages.c.name == name).order_by(*order).limit(1))), None)
+
+    def named(self, name: str) -> Sequence[Package]:
+        """All packages of a name."""
+        return self._packages(select(packages).where(packages.c.name == name))
 
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose bytes are here and have this digest."""
-        return self._one_package(select(packages).where(packages.c.sha256 == sha256, packages.c.state.in_(_HERE)).limit(1))
-
-    def _one_package(self, query: Any) -> Package | None:
-        with self._database.read() as connection:
-            row = connection.execute(query).first()
-        return rows.package_of(row) if row else None
+        query = select(packages).where(packages.c.sha256 == sha256, packages.c.bytes_here.is_(True)).limit(1)
+        return next(iter(self._packages(query)), None)
 
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name and id; the cursor is the last one's."""
         query = select(packages).order_by(packages.c.name, packages.c.package_id).limit(limit + 1)
         if after:
             query = query.where(tuple_(packages.c.name, packages.c.package_id) > _read_cursor(after))
-        with self._database.read() as connection:
-            found = connection.execute(query).all()
+        found = self._rows(query)
         items = [rows.package_of(row) for row in found[:limit]]
         return items, _cursor(items[-1]) if len(found) > limit else None
 
-    def changes(self, epoch: str | None, since: int, limit: int) -> FeedPage:
-        """A page of the change feed."""
+    def outline(self, after: str | None, limit: int) -> Sequence[Package]:
+        """Packages by id, after one."""
+        return self._packages(select(packages).where(packages.c.package_id > (after or "")).order_by(packages.c.package_id).limit(limit))
+
+    def changes(self, after: int, limit: int) -> FeedPage:
+        """The change feed after a number."""
+        about = packages.c.package_id == feed.c.record_id
+        columns = (feed, packages.c.meta_digest, packages.c.tags, packages.c.ever, packages.c.bytes_here, packages.c.state)
+        query = (
+            select(*columns).select_from(feed.outerjoin(packages, about)).where(feed.c.seq > after).order_by(feed.c.seq).limit(limit + 1)
+        )
         with self._database.read() as connection:
             state = connection.execute(select(feed_state)).one()
-            start = since if epoch == state.epoch else 0
-            query = select(feed).where(feed.c.seq > start).order_by(feed.c.seq).limit(limit + 1)
             found = connection.execute(query).all()
-        items = tuple((row.seq, row.package_id, row.revision, row.digest) for row in found[:limit])
-        return FeedPage(state.epoch, items, items[-1][0] if items else start, len(found) > limit)
+        items = tuple(_feed_row(row) for row in found[:limit])
+        return FeedPage(state.epoch, items, items[-1].seq if items else min(after, state.seq), len(found) > limit)
 
     def feed_position(self) -> tuple[str, int]:
         """Epoch and highest number of the change feed."""
-        with self._database.read() as connection:
-            state = connection.execute(select(feed_state)).one()
+        state = self._rows(select(feed_state))[0]
         return state.epoch, state.seq
+
+    def known(self, package_ids: Collection[str]) -> Sequence[Known]:
+        """Those of these packages that are known, in brief."""
+        return [_known(row) for part in _parts(package_ids) for row in self._rows(select(*_BRIEF).where(packages.c.package_id.in_(part)))]
+
+    def known_from(self, prefix: str) -> Iterator[Known]:
+        """All packages whose id begins so, in brief, by id; read as they are asked for, because there may be many."""
+        query = select(*_BRIEF).order_by(packages.c.package_id)
+        if prefix:
+            query = query.where(packages.c.package_id >= prefix, packages.c.package_id < f"{prefix}{_AFTER_DIGITS}")
+        with self._database.read() as connection:
+            yield from map(_known, connection.execute(query.execution_options(yield_per=_AT_ONCE)))
+
+    def meta(self, package_ids: Collection[str]) -> Mapping[str, Sequence[KeptMeta]]:
+        """What was said about these packages."""
+        found: defaultdict[str, list[KeptMeta]] = defaultdict(list)
+        for part in _parts(package_ids):
+            for row in self._rows(select(meta).where(meta.c.package_id.in_(part))):
+                found[row.package_id].append(rows.meta_of(row))
+        return found
+
+    def meta_ahead(self, author: InstanceId, after: Stamp) -> Sequence[KeptMeta]:
+        """What an author wrote with a later stamp than this."""
+        query = select(meta).where(meta.c.author == str(author), meta.c.stamp > str(after))
+        return [rows.meta_of(row) for row in self._rows(query)]
+
+    def manifests_ahead(self, origin: InstanceId, after: dt.datetime) -> Sequence[Package]:
+        """Packages of an origin that were made after this."""
+        return self._packages(select(packages).where(packages.c.origin == str(origin), packages.c.created > to_text(after)))
+
+    def packages_with_meta(self) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote."""
+        return [row.package_id for row in self._rows(select(meta.c.package_id).distinct().order_by(meta.c.package_id))]
+
+    def charters(self) -> Sequence[KeptCharter]:
+        """The latest of each instance."""
+        return [rows.charter_of(row) for row in self._rows(select(charters).order_by(charters.c.instance_id))]
+
+    def rotations(self) -> Sequence[KeptRotation]:
+        """All of them."""
+        return [rows.rotation_of(row) for row in self._rows(select(rotations).order_by(rotations.c.stamp))]
+
+    def census(self, author: InstanceId, until: Stamp) -> Census:
+        """What is here of an author's records about packages without tags, as far as they were made by then."""
+        untagged = packages.c.tags == ""
+        by_then = packages.c.created <= to_text(until.time)
+        made = select(packages.c.manifest_digest).where(packages.c.origin == str(author), untagged, by_then)
+        about = select(meta.c.digest).join(packages, packages.c.package_id == meta.c.package_id)
+        said = about.where(meta.c.author == str(author), meta.c.stamp <= str(until), untagged)
+        digests = [row[0] for row in (*self._rows(made), *self._rows(said))]
+        return Census(len(digests), digest_of(digests))
+
+    def promotions(self, limit: int) -> Sequence[Promotion]:
+        """Newest first."""
+        return [rows.promotion_of(row) for row in self._rows(select(promotions).order_by(promotions.c.requested.desc()).limit(limit))]
+
+    def due_promotions(self, now: dt.datetime) -> Sequence[Promotion]:
+        """Scheduled ones whose time has come."""
+        due = select(promotions).where(promotions.c.state == PromotionState.SCHEDULED.value, promotions.c.due <= to_text(now))
+        return [rows.promotion_of(row) for row in self._rows(due.order_by(promotions.c.due))]
+
+    def due_removals(self, now: dt.datetime, limit: int) -> Sequence[Package]:
+        """Packages whose bytes are no longer to be kept."""
+        due = select(packages).where(packages.c.remove_after <= to_text(now)).order_by(packages.c.remove_after).limit(limit)
+        return self._packages(due)
+
+    def with_bytes(self, after: str | None, limit: int) -> Sequence[Package]:
+        """Packages that are said to have their bytes here, by id."""
+        query = select(packages).where(packages.c.bytes_here.is_(True), packages.c.package_id > (after or ""))
+        return self._packages(query.order_by(packages.c.package_id).limit(limit))
 
     def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
         """Open uploads that have not changed since, oldest first."""
         query = select(uploads).where(uploads.c.state.in_(_OPEN), uploads.c.changed < to_text(before))
-        with self._database.read() as connection:
-            return [rows.upload_of(row) for row in connection.execute(query.order_by(uploads.c.changed).limit(limit))]
+        return [rows.upload_of(row) for row in self._rows(query.order_by(uploads.c.changed).limit(limit))]
 
-    def stale_packages(self, before: dt.datetime, limit: int) -> Sequence[Package]:
-        """Wanted packages that have not changed since, oldest first."""
-        query = select(packages).where(packages.c.state == PackageState.WANTED.value, packages.c.changed < to_text(before))
-        with self._database.read() as connection:
-            return [rows.package_of(row) for row in connection.execute(query.order_by(packages.c.changed).limit(limit))]
+    def wanted_to_ring(self, before: dt.datetime, limit: int) -> Sequence[Package]:
+        """Wanted packages of which replication was not told since then, those that changed least recently first."""
+        rung = packages.c.rung
+        waits = rung.is_(None) | (rung < to_text(before)) | (rung > to_text(before + _BEYOND))
+        query = select(packages).where(packages.c.state == PackageState.WANTED.value, waits)
+        return self._packages(query.order_by(packages.c.changed).limit(limit))
 
     def figures(self) -> dict[str, float]:
         """Counts by state and bytes here."""
         with self._database.read() as connection:
             by_state: dict[str, int] = dict(connection.execute(select(packages.c.state, func.count()).group_by(packages.c.state)).all())
             open_uploads = connection.execute(select(func.count()).select_from(uploads).where(uploads.c.state.in_(_OPEN))).scalar_one()
-            held = connection.execute(select(func.coalesce(func.sum(packages.c.size), 0)).where(packages.c.state.in_(_HERE))).scalar_one()
+            here = packages.c.bytes_here.is_(True)
+            held = connection.execute(select(func.coalesce(func.sum(packages.c.size), 0)).where(here)).scalar_one()
             seq = connection.execute(select(feed_state.c.seq)).scalar_one()
             hashed = connection.execute(select(hash_totals)).one()
             waiting = connection.execute(select(func.count()).select_from(outbox)).scalar_one()
@@ -176,14 +223,29 @@ class SqlCatalogue:
         return states | {"uploads_open": open_uploads, "package_bytes": int(held), "feed_seq": seq, "outbox_waiting": waiting}
 
 
-def _upload(connection: Connection, upload_id: str) -> Upload | None:
-    row = connection.execute(select(uploads).where(uploads.c.upload_id == upload_id)).first()
-    return rows.upload_of(row) if row else None
+def _known(row: Any) -> Known:
+    return Known(row[0], row[1], row[2], rows.read_tags_text(row[3]), bool(row[4]))
 
 
-def _package(connection: Connection, package_id: str) -> Package | None:
-    row = connection.execute(select(packages).where(packages.c.package_id == package_id)).first()
-    return rows.package_of(row) if row else None
+def _feed_row(row: Any) -> FeedRow:
+    if row.kind != "package":
+        return FeedRow(row.seq, row.kind, row.record_id, row.revision, row.digest, row.stamp)
+    return FeedRow(
+        row.seq,
+        row.kind,
+        row.record_id,
+        row.revision,
+        row.digest,
+        meta=row.meta_digest,
+        tags=rows.read_tags_text(row.tags),
+        ever=rows.read_tags_text(row.ever),
+        offered=bool(row.bytes_here) and row.state in _OFFERED,
+    )
+
+
+def _parts(values: Collection[str]) -> Iterator[list[str]]:
+    listed = list(values)
+    return (listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE))
 
 
 def _cursor(package: Package) -> str:

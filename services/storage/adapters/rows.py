@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
+from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
+from services.storage.ports import KeptCharter, KeptRotation
 from shared.contracts.events import FileDigests
-from shared.core.manifest import Manifest
+from shared.core.clock import Stamp
+from shared.core.staging import Tags
 from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
-from shared.runtime.keys import open_manifest
+from shared.runtime.keys import trusted_charter, trusted_manifest, trusted_meta, trusted_rotation
+
+
+def tags_text(tags: Tags) -> str:
+    """Tags as they are stored: sorted, with spaces between."""
+    return " ".join(sorted(tags))
+
+
+@lru_cache(maxsize=1000)
+def read_tags_text(text: str) -> Tags:
+    """Stored tags."""
+    return frozenset(text.split())
 
 
 def upload_row(upload: Upload) -> dict[str, Any]:
@@ -29,6 +45,7 @@ def upload_row(upload: Upload) -> dict[str, Any]:
         "package_id": upload.package_id,
         "error_code": upload.error_code,
         "error_reason": upload.error_reason,
+        "tags": tags_text(upload.tags),
     }
 
 
@@ -38,6 +55,7 @@ def upload_of(row: Any) -> Upload:
     fields["created"], fields["changed"] = to_time(row.created), to_time(row.changed)
     fields["state"] = UploadState(row.state)
     fields["digests"] = FileDigests.model_validate_json(row.digests) if row.digests else None
+    fields["tags"] = read_tags_text(row.tags)
     return Upload(**fields)
 
 
@@ -57,14 +75,25 @@ def package_row(package: Package) -> dict[str, Any]:
         "published": to_text_or_none(package.published),
         "error_code": package.error_code,
         "error_reason": package.error_reason,
+        "tags": tags_text(package.tags),
+        "ever": tags_text(package.ever),
+        "precedence": str(package.precedence[0]),
+        "deleted": str(package.deleted) if package.deleted else None,
+        "raised": str(package.raised) if package.raised else None,
+        "manifest_digest": package.manifest_digest,
+        "meta_digest": package.meta_digest,
+        "gone": package.gone,
+        "bytes_here": package.bytes_here,
+        "remove_after": to_text_or_none(package.remove_after),
+        "rung": to_text_or_none(package.rung),
+        "origin": str(package.manifest.origin),
     }
 
 
 def package_of(row: Any) -> Package:
     """A row as a package; the manifest is read from the signed bytes, the only place where it is kept."""
-    manifest: Manifest = open_manifest(row.envelope)
     return Package(
-        manifest,
+        trusted_manifest(row.envelope),
         row.envelope,
         PackageState(row.state),
         row.correlation_id,
@@ -73,4 +102,65 @@ def package_of(row: Any) -> Package:
         to_time_or_none(row.published),
         row.error_code,
         row.error_reason,
+        read_tags_text(row.tags),
+        read_tags_text(row.ever),
+        Stamp.parse(row.deleted) if row.deleted else None,
+        Stamp.parse(row.raised) if row.raised else None,
+        row.meta_digest,
+        row.gone,
+        row.bytes_here,
+        to_time_or_none(row.remove_after),
+        to_time_or_none(row.rung),
     )
+
+
+def meta_row(kept: KeptMeta) -> dict[str, Any]:
+    """A meta record as a row."""
+    record = kept.record
+    return {
+        "package_id": record.package_id,
+        "field": record.field.value,
+        "author": str(record.author),
+        "stamp": str(record.stamp),
+        "envelope": kept.envelope,
+        "digest": kept.digest,
+    }
+
+
+def meta_of(row: Any) -> KeptMeta:
+    """A row as a meta record."""
+    return KeptMeta(trusted_meta(row.envelope), row.envelope, row.digest)
+
+
+def charter_of(row: Any) -> KeptCharter:
+    """A row as a charter."""
+    return KeptCharter(trusted_charter(row.envelope), row.envelope)
+
+
+def rotation_of(row: Any) -> KeptRotation:
+    """A row as a rotation."""
+    return KeptRotation(trusted_rotation(row.envelope), row.envelope)
+
+
+def promotion_row(promotion: Promotion) -> dict[str, Any]:
+    """A promotion as a row."""
+    return {
+        "promotion_id": promotion.promotion_id,
+        "package_id": promotion.package_id,
+        "name": promotion.name,
+        "stage": promotion.stage,
+        "requested_by": promotion.requested_by,
+        "requested": to_text(promotion.requested),
+        "due": to_text(promotion.due),
+        "state": promotion.state.value,
+        "approved_by": promotion.approved_by,
+        "reason": promotion.reason,
+        "ended": to_text_or_none(promotion.ended),
+    }
+
+
+def promotion_of(row: Any) -> Promotion:
+    """A row as a promotion."""
+    fields = dict(row._mapping)  # noqa: SLF001 - as above
+    times = {"requested": to_time(row.requested), "due": to_time(row.due), "ended": to_time_or_none(row.ended)}
+    return Promotion(**fields | times | {"state": PromotionState(row.state)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from shared.runtime.database import ordered_text
 from shared.runtime.outbox import outbox_table
 
 metadata = MetaData()
@@ -25,6 +26,7 @@ uploads = Table(
     Column("package_id", String(36)),
     Column("error_code", String(60)),
     Column("error_reason", Text),
+    Column("tags", Text, nullable=False),
     Index("uploads_by_state", "state", "changed"),
 )
 
@@ -32,7 +34,7 @@ packages = Table(
     "packages",
     metadata,
     Column("package_id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False),
+    Column("name", ordered_text(255), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("envelope", LargeBinary, nullable=False),
@@ -44,18 +46,90 @@ packages = Table(
     Column("published", String(32)),
     Column("error_code", String(60)),
     Column("error_reason", Text),
+    Column("tags", Text, nullable=False),
+    Column("ever", Text, nullable=False),
+    Column("precedence", String(19), nullable=False),
+    Column("deleted", String(18)),
+    Column("raised", String(18)),
+    Column("manifest_digest", String(64), nullable=False),
+    Column("meta_digest", String(64), nullable=False),
+    Column("gone", Boolean, nullable=False),
+    Column("bytes_here", Boolean, nullable=False),
+    Column("remove_after", String(32)),
+    Column("rung", String(32)),
+    Column("origin", String(60), nullable=False),
     Index("packages_by_name", "name", "package_id"),
     Index("packages_by_sha256", "sha256"),
     Index("packages_by_state", "state", "changed"),
+    Index("packages_to_remove", "remove_after"),
+    Index("packages_rung", "rung"),
+    Index("packages_held", "size", "bytes_here"),
+    Index("packages_in_brief", "package_id", "manifest_digest", "meta_digest", "tags"),
+    Index("packages_by_origin", "origin", "created"),
 )
 
 feed = Table(
     "feed",
     metadata,
-    Column("package_id", String(36), primary_key=True),
+    Column("kind", String(12), primary_key=True),
+    Column("record_id", String(60), primary_key=True),
     Column("seq", BigInteger, nullable=False, unique=True),
     Column("revision", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
+    Column("stamp", String(18)),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("package_id", String(36), primary_key=True),
+    Column("field", String(12), primary_key=True),
+    Column("author", String(60), primary_key=True),
+    Column("stamp", String(18), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("meta_by_author", "author", "stamp"),
+)
+
+charters = Table(
+    "charters",
+    metadata,
+    Column("instance_id", String(60), primary_key=True),
+    Column("stamp", String(18), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+)
+
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("old_id", String(60), primary_key=True),
+    Column("stamp", String(18), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("about", String(60), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("promotion_id", String(36), primary_key=True),
+    Column("package_id", String(36), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("stage", String(40), nullable=False),
+    Column("requested_by", String(120), nullable=False),
+    Column("requested", String(32), nullable=False),
+    Column("due", String(32), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("approved_by", String(120)),
+    Column("reason", Text),
+    Column("ended", String(32)),
+    Index("promotions_by_state", "state", "due"),
 )
 
 feed_state = Table(

@@ -1,20 +1,33 @@
-"""A package as this instance knows it.
+"""A package as this instance knows it: its manifest, what its meta records say, and what became of it here.
 
 ::
 
     (local upload) ───────────────▶ published ◀──▶ superseded      one published package a name
-    (manifest of a peer) ▶ wanted ──▶ published | superseded
-                              └─────▶ quarantined
+    (record of a peer) ───▶ wanted ──▶ published
+            │                 └──────▶ quarantined
+            ├──▶ superseded            never fetched: something greater has the name
+            ├──▶ deleted               a signed tombstone; the bytes are in the trash for a time
+            └──▶ withheld              not for this instance
+
+Which of them it is, is decided in `settling`, for all packages of one name at once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.core.clock import Stamp
 from shared.core.digest import Digest
 from shared.core.manifest import Manifest
+from shared.core.meta import NO_META
+from shared.core.staging import EVERY_TAG, Tags, entitled
+
+UNTAGGED = "."
+"""Stands in `ever` for the time when a package had no tags."""
 
 
 class PackageState(StrEnum):
@@ -24,6 +37,29 @@ class PackageState(StrEnum):
     PUBLISHED = "published"
     SUPERSEDED = "superseded"
     QUARANTINED = "quarantined"
+    DELETED = "deleted"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a registration lets a peer see: tags that it bears in our eyes, now and ever."""
+
+    tags: Tags
+    ever: Tags
+    number: int = 0
+    """Rises with each change of `tags`, so that the peer reads the feed anew."""
+
+    @classmethod
+    def of(cls, document: dict[str, object] | None) -> View:
+        """The view in a call; without one, everything is seen."""
+        if document is None:
+            return cls(frozenset({EVERY_TAG}), frozenset({EVERY_TAG}))
+        tags, ever, number = document["tags"], document["ever"], document["number"]
+        assert isinstance(tags, list)
+        assert isinstance(ever, list)
+        assert isinstance(number, int)
+        return cls(frozenset(map(str, tags)), frozenset(map(str, ever)), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +75,20 @@ class Package:
     published: dt.datetime | None = None
     error_code: str | None = None
     error_reason: str | None = None
+    tags: Tags = frozenset()
+    """As its meta records have them now."""
+    ever: Tags = frozenset({UNTAGGED})
+    """Every tag that it ever had here, and `.` if it ever had none: who may have seen it."""
+    deleted: Stamp | None = None
+    raised: Stamp | None = None
+    meta_digest: str = NO_META
+    gone: bool = False
+    """No peer shows it to us any more, because we may not see it."""
+    bytes_here: bool = False
+    remove_after: dt.datetime | None = None
+    """When its bytes are no longer to be kept; none while they are."""
+    rung: dt.datetime | None = None
+    """When replication was last told that it is wanted."""
 
     @property
     def package_id(self) -> str:
@@ -56,31 +106,43 @@ class Package:
         return self.manifest.sha256
 
     @property
-    def is_here(self) -> bool:
-        """True if its verified bytes are here."""
-        return self.state in (PackageState.PUBLISHED, PackageState.SUPERSEDED)
+    def manifest_digest(self) -> str:
+        """SHA-256 of the envelope, in hex, as the change feed has it."""
+        return hashlib.sha256(self.envelope).hexdigest()
 
-    def supersedes(self, other: Package) -> bool:
-        """Of two packages with one name, the one with the greater precedence is current, on every instance alike."""
-        return self.manifest.precedence > other.manifest.precedence
+    @property
+    def is_offered(self) -> bool:
+        """True if peers can have its bytes here."""
+        return self.bytes_here and self.state in (PackageState.PUBLISHED, PackageState.SUPERSEDED)
 
-    def placed(self, now: dt.datetime, *, current: bool) -> Package:
-        """Its bytes are here and verified."""
-        state = PackageState.PUBLISHED if current else PackageState.SUPERSEDED
-        return replace(self, state=state, published=self.published or now, error_code=None, error_reason=None)
+    @property
+    def precedence(self) -> tuple[Stamp, str]:
+        """Of two packages with one name, the greater one is current: when it was made or raised last, on every instance alike."""
+        made = Stamp.of(self.manifest.created)
+        return max(made, self.raised or made), self.package_id
 
-    def superseded(self) -> Package:
-        """Another package took its name."""
-        return replace(self, state=PackageState.SUPERSEDED)
+    @property
+    def seen_by_peers(self) -> tuple[object, ...]:
+        """When this differs, the change feed has news."""
+        return self.manifest.revision, self.meta_digest, self.tags, self.is_offered
+
+    def may_go_to(self, view: View) -> bool:
+        """True if a registration lets its peer see this package."""
+        return entitled(self.tags, view.tags)
 
     def quarantined(self, code: str, reason: str) -> Package:
         """Its bytes were refused."""
-        return replace(self, state=PackageState.QUARANTINED, error_code=code, error_reason=reason)
+        return replace(self, state=PackageState.QUARANTINED, error_code=code, error_reason=reason, rung=None)
 
 
-def creation_time(now: dt.datetime, current: Package | None) -> dt.datetime:
-    """Creation time of a new package: whole seconds, and later than the one that it supersedes."""
-    stamp = now.replace(microsecond=0)
-    if current is None or current.manifest.created < stamp:
+def may_have_seen(ever: Tags, view: View) -> bool:
+    """True if a peer may have been shown a package that ever had these tags."""
+    return UNTAGGED in ever or EVERY_TAG in view.ever or not ever.isdisjoint(view.ever)
+
+
+def creation_time(now: dt.datetime, seen: Iterable[Stamp]) -> dt.datetime:
+    """Creation time of a package that is to supersede what was made or raised at these moments: whole seconds, later than all."""
+    stamp, latest = now.replace(microsecond=0), max(seen, default=None)
+    if latest is None or latest.time.replace(microsecond=0) < stamp:
         return stamp
-    return current.manifest.created + dt.timedelta(seconds=1)
+    return latest.time.replace(microsecond=0) + dt.timedelta(seconds=1)

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from shared.contracts.events import FileDigests
 from shared.core.errors import Conflict
+from shared.core.staging import Tags
 
 
 class UploadState(StrEnum):
@@ -47,6 +48,8 @@ class Upload:
     package_id: str | None = None
     error_code: str | None = None
     error_reason: str | None = None
+    tags: Tags = frozenset()
+    """Staging tags that its package is born with."""
 
     def finished(self, size: int, sha256: str | None) -> Upload:
         """All bytes are on the disk. `sha256` is what the door computed on the way, if the sender declared a digest.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from services.storage.domain.package import Package, PackageState
+from services.storage.domain.package import PackageState
+from services.storage.handlers.describing import describe_package, find_package, is_package_id
+from services.storage.handlers.packages import check_entitled
 from services.storage.ports import Catalogue
 from shared.core.errors import InvalidInput, NotFound
 from shared.core.names import PackageName
-from shared.core.times import rfc3339, rfc3339_or_none
 from shared.runtime.bytestore.port import ByteStore
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MAX_PAGE = 1000
 
 
@@ -35,11 +34,7 @@ class Questions:
         Raises:
             NotFound: if there is none.
         """
-        by_id = self.catalogue.package(reference) if _UUID.fullmatch(reference) else None
-        package = by_id or self.catalogue.by_name(PackageName.parse(reference).text)
-        if package is None:
-            raise NotFound(f"there is no package {reference[:80]!r} here")
-        return describe_package(package)
+        return describe_package(find_package(self.catalogue, reference))
 
     def locate_public(self, name: str) -> dict[str, Any]:
         """What clients get under a name.
@@ -55,30 +50,20 @@ class Questions:
             raise NotFound(f"nothing is published under {name[:80]!r}")
         return describe_package(package)
 
-    def locate_blob(self, package_id: str) -> dict[str, Any]:
-        """Digest and size of a package whose bytes are here.
+    def locate_blob(self, package_id: str, tags: list[str] | None) -> dict[str, Any]:
+        """Digest and size of a package whose bytes can be had here.
 
         Raises:
-            NotFound: if they are not.
+            NotFound: if they cannot.
+            Forbidden: NOT_ENTITLED, if a peer with these tags may not see it.
         """
-        package = self.catalogue.package(package_id) if _UUID.fullmatch(package_id) else None
-        if package is None or not package.is_here:
+        package = self.catalogue.package(package_id) if is_package_id(package_id) else None
+        if package is None:
             raise NotFound(f"there is no package {package_id[:40]!r} here")
+        check_entitled(package, tags)
+        if not package.is_offered:
+            raise NotFound(f"the bytes of package {package_id[:40]!r} are not here")
         return describe_package(package)
-
-    def changes(self, epoch: str | None, since: int, limit: int) -> dict[str, Any]:
-        """A page of the change feed, as peers read it."""
-        page = self.catalogue.changes(epoch, max(0, since), _bounded(limit))
-        items = [
-            {"seq": seq, "kind": "package", "id": package_id, "rev": revision, "digest": digest}
-            for seq, package_id, revision, digest in page.items
-        ]
-        return {"epoch": page.epoch, "items": items, "next": page.next, "more": page.more}
-
-    def feed_position(self) -> dict[str, Any]:
-        """Epoch and highest number of the change feed, for announcements."""
-        epoch, seq = self.catalogue.feed_position()
-        return {"epoch": epoch, "seq": seq}
 
     def figures(self) -> dict[str, float]:
         """Counts for metrics and status."""
@@ -87,21 +72,3 @@ class Questions:
 
 def _bounded(limit: int) -> int:
     return max(1, min(MAX_PAGE, limit))
-
-
-def describe_package(package: Package) -> dict[str, Any]:
-    """A package as the Admin API shows it."""
-    manifest = package.manifest
-    return {
-        "package_id": package.package_id,
-        "name": package.name,
-        "size": manifest.size,
-        "sha256": manifest.sha256.hex,
-        "sha1": manifest.sha1.hex,
-        "origin": str(manifest.origin),
-        "created": rfc3339(manifest.created),
-        "state": package.state.value,
-        "received_from": package.received_from,
-        "published": rfc3339_or_none(package.published),
-        "error": {"code": package.error_code, "reason": package.error_reason} if package.error_code else None,
-    }

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.storage.domain.facts import facts_of, horizon, moments
 from services.storage.domain.package import Package, PackageState, creation_time
 from services.storage.domain.upload import Upload, UploadState
-from services.storage.handlers.publishing import Publishing
-from services.storage.ports import Catalogue, Changes, Clock, Signer
+from services.storage.handlers.packages import Offload
+from services.storage.handlers.settling import Settler
+from services.storage.handlers.stewarding import record_document
+from services.storage.ports import Catalogue, Changes, Clock, RecordFiles, Signer
 from shared.contracts import events
 from shared.contracts.events import FileDigests
+from shared.core.clock import Stamp
 from shared.core.digest import Digest
-from shared.core.errors import InsufficientSpace, InvalidInput, NotFound
+from shared.core.errors import Conflict, InsufficientSpace, InvalidInput, NotFound
 from shared.core.identity import InstanceId
-from shared.core.manifest import MAX_PACKAGE_BYTES, Manifest
+from shared.core.manifest import MAX_PACKAGE_BYTES, Manifest, mint_id, new_mint
 from shared.core.names import PackageName
+from shared.core.staging import Stages
 from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.logging import bound, correlation_id, get_logger
 
@@ -33,16 +39,28 @@ class UploadHandlers:
     store: ByteStore
     signer: Signer
     clock: Clock
-    publishing: Publishing
+    settler: Settler
+    files: RecordFiles
+    offload: Offload
+    stages: Stages
+    approval_stages: frozenset[str]
 
-    def begin(self, name: str, size: int | None, uploaded_by: str) -> dict[str, Any]:
+    def begin(self, name: str, size: int | None, uploaded_by: str, tags: object = ()) -> dict[str, Any]:
         """Take note of an upload before its first byte.
 
         Raises:
-            InvalidInput: NAME_INVALID or SIZE_INVALID.
+            InvalidInput: NAME_INVALID, SIZE_INVALID, TAG_INVALID, STAGE_UNKNOWN; TAGS_NEEDED, where stages need approval.
+            Conflict: APPROVAL_NEEDED, if a stage is among the tags that a second person must approve.
             InsufficientSpace: if it does not fit.
         """
-        package_name = PackageName.parse(name)
+        package_name, born_with = PackageName.parse(name), self.stages.check(tags)
+        if self.approval_stages and not born_with:
+            raise InvalidInput("a package without tags would go everywhere, past the approval: name its first stage", "TAGS_NEEDED")
+        guarded = sorted(born_with & self.approval_stages)
+        if guarded:
+            raise Conflict(
+                f"{guarded[0]} needs the approval of a second person: upload it to an earlier stage, and promote it", "APPROVAL_NEEDED"
+            )
         if size is not None and not 0 <= size <= MAX_PACKAGE_BYTES:
             raise InvalidInput(f"a package of {size} bytes cannot be kept", "SIZE_INVALID")
         if (size or 0) > self.store.free_bytes():
@@ -50,7 +68,7 @@ class UploadHandlers:
                 f"no room for {size} bytes: {self.store.free_bytes()} are free above the floor; make space on the data disk"
             )
         now = self.clock()
-        upload = Upload(str(uuid.uuid4()), package_name.text, size, uploaded_by, correlation_id(), now, now)
+        upload = Upload(str(uuid.uuid4()), package_name.text, size, uploaded_by, correlation_id(), now, now, tags=born_with)
         with self.catalogue.changing() as changes:
             changes.save_upload(upload)
         return {"upload_id": upload.upload_id, "name": upload.name}
@@ -114,23 +132,26 @@ class UploadHandlers:
             self._reject(upload, fault)
             return
         assert upload.digests is not None
-        self.publishing.offload(self.store.promote, upload.upload_id, Digest("sha256", upload.digests.sha256))
-        with self.catalogue.changing() as changes:
+        self.offload(self.store.make_blob, upload.upload_id, Digest("sha256", upload.digests.sha256))
+        with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
             if _existing(changes, upload.upload_id).state is not UploadState.HASHED:
                 return
-            current = changes.current(upload.name)
+            named = changes.named(upload.name)
+            current = next((one for one in named if one.state is PackageState.PUBLISHED), None)
             if current and current.sha256.hex == upload.digests.sha256:
                 changes.save_upload(upload.ended(UploadState.ALREADY_HERE, package_id=current.package_id))
                 log.info("upload_already_here", upload_id=upload.upload_id, package_id=current.package_id)
                 return
-            package = self.publishing.record(changes, self._new_package(upload, upload.digests, current))
+            package = self._new_package(upload, upload.digests, [one.precedence[0] for one in named])
+            self.files.keep(package.package_id, record_document(package, None))
+            round_.apply(package.name, [package])
             changes.save_upload(upload.ended(UploadState.PUBLISHED, package_id=package.package_id))
-        log.info("package_published", package_id=package.package_id, name=package.name, size=package.manifest.size)
 
-    def _new_package(self, upload: Upload, digests: FileDigests, current: Package | None) -> Package:
+    def _new_package(self, upload: Upload, digests: FileDigests, seen: Sequence[Stamp]) -> Package:
         instance_id, public_key = self.signer.identity
+        mint = new_mint()
         manifest = Manifest(
-            package_id=str(uuid.uuid4()),
+            package_id=mint_id(public_key, mint),
             revision=1,
             name=PackageName.parse(upload.name),
             size=digests.size,
@@ -140,9 +161,35 @@ class UploadHandlers:
             chunks_sha256=Digest("sha256", digests.chunks_sha256),
             origin=InstanceId(instance_id),
             origin_key=public_key,
-            created=creation_time(self.clock(), current),
+            created=creation_time(self.clock(), seen),
+            tags=upload.tags,
+            mint=mint,
         )
-        return Package(manifest, self.signer.sign(manifest), PackageState.WANTED, upload.correlation_id, self.clock())
+        package = Package(manifest, self.signer.sign(manifest), PackageState.WANTED, upload.correlation_id, self.clock(), bytes_here=True)
+        return replace(package, tags=upload.tags, ever=upload.tags or package.ever)
+
+    def restamp(self, package: Package) -> None:
+        """Sign a manifest of ours anew, with the present time, that was made while our clock was ahead; others refused it.
+
+        One that only follows what others wrote stays as it is: then our clock is behind.
+        """
+        now = self.clock()
+        with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
+            known = changes.package(package.package_id)
+            if known is None or known.manifest != package.manifest:
+                return
+            named = changes.named(known.name)
+            said = [kept for one in named for kept in changes.meta_of(one.package_id)]
+            until = horizon(named, said, known.manifest.origin, now)
+            if known.manifest.created <= until:
+                return
+            created = creation_time(now, moments(named, until))
+            manifest = replace(package.manifest, revision=package.manifest.revision + 1, created=created)
+            known = replace(known, manifest=manifest, envelope=self.signer.sign(manifest))
+            round_.apply(known.name, [known])
+            facts = facts_of(manifest, changes.meta_of(known.package_id), changes.trust())
+            self.files.keep(known.package_id, record_document(known, facts))
+        log.warning("manifest_restamped", package_id=package.package_id, was=package.manifest.created.isoformat())
 
     def _reject(self, upload: Upload, reason: str) -> None:
         self.store.quarantine(upload.upload_id, {"name": upload.name, "reason": reason, "uploaded_by": upload.uploaded_by})

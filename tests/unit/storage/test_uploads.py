@@ -39,7 +39,7 @@ def test_an_upload_becomes_a_published_package(bench: Bench) -> None:
     assert str(package.manifest.origin) == str(bench.key.instance_id)
     assert bench.public() == b"bytes"
     assert bench.store.read_blob_chunks(package.sha256) is not None
-    assert bench.questions.feed_position()["seq"] == 1
+    assert bench.do.feed.position()["seq"] == 1
     assert bench.said == ["package.received.v1", "package.published.v1"]
 
 
@@ -84,9 +84,9 @@ def test_new_bytes_under_a_name_supersede_the_old(bench: Bench) -> None:
     old, new = bench.upload(b"old"), bench.upload(b"new")
 
     assert bench.package(old["package_id"]).state is PackageState.SUPERSEDED
-    assert bench.package(new["package_id"]).supersedes(bench.package(old["package_id"]))
+    assert bench.package(new["package_id"]).precedence > bench.package(old["package_id"]).precedence
     assert bench.public() == b"new"
-    assert bench.questions.locate_blob(old["package_id"])["state"] == "superseded"
+    assert bench.questions.locate_blob(old["package_id"], None)["state"] == "superseded"
 
 
 def test_a_hashed_event_seen_twice_changes_nothing(bench: Bench) -> None:
@@ -250,8 +250,8 @@ def test_what_is_not_there_is_not_found(bench: Bench) -> None:
         lambda: bench.uploads.finish(NOTHING, 1, None),
         lambda: bench.questions.show_package("App.pkg"),
         lambda: bench.questions.locate_public("../etc/passwd"),
-        lambda: bench.questions.locate_blob("App.pkg"),
-        lambda: bench.packages.manifest(NOTHING),
+        lambda: bench.questions.locate_blob("App.pkg", None),
+        lambda: bench.packages.manifest(NOTHING, None),
     ):
         with pytest.raises(NotFound):
             question()
@@ -264,6 +264,6 @@ def test_a_wanted_package_is_shown_but_not_downloadable(bench: Bench) -> None:
 
     assert bench.questions.show_package("App.pkg")["state"] == "wanted"
     assert bench.questions.show_package(package.package_id)["state"] == "wanted"
-    for question in (lambda: bench.questions.locate_public("App.pkg"), lambda: bench.questions.locate_blob(package.package_id)):
+    for question in (lambda: bench.questions.locate_public("App.pkg"), lambda: bench.questions.locate_blob(package.package_id, None)):
         with pytest.raises(NotFound):
             question()

@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.create_table(
         "packages",
         sa.Column("package_id", sa.String(36), primary_key=True),
-        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("name", sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql"), nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("envelope", sa.LargeBinary, nullable=False),
@@ -72,7 +72,7 @@ def upgrade() -> None:
     op.bulk_insert(totals, [{"one": 1, "files": 0, "bytes": 0, "seconds": 0.0}])
     op.create_table(
         "outbox",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
         sa.Column("event_id", sa.String(36), nullable=False, unique=True),
         sa.Column("type", sa.String(80), nullable=False),
         sa.Column("envelope", sa.Text, nullable=False),

@@ -1,0 +1,189 @@
+"""Promotions: a package to its next stage, at once or at a time, with a second person's approval where that is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from services.storage.domain.package import Package
+from services.storage.domain.promotion import Promotion, PromotionState
+from services.storage.handlers.describing import find_package
+from services.storage.handlers.stewarding import StewardHandlers
+from services.storage.ports import Catalogue, Changes, Clock
+from shared.contracts import events
+from shared.core.errors import Conflict, InvalidInput, NotFound, PermanentError
+from shared.core.meta import MetaField
+from shared.core.times import rfc3339, rfc3339_or_none
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+_LONGEST_WAIT = dt.timedelta(days=366)
+
+
+@dataclass
+class PromotionHandlers:
+    """From a wish to a tag."""
+
+    catalogue: Catalogue
+    clock: Clock
+    stewards: StewardHandlers
+
+    def promote(self, reference: str, stage: str | None, at: str | None, person: str) -> dict[str, Any]:
+        """Ask for a promotion; without a stage, to the one after the package's present stage.
+
+        Raises:
+            InvalidInput: STAGE_UNKNOWN, or TIME_INVALID.
+            Conflict: STAGE_UNCLEAR, if there is no next one; ALREADY_THERE; PACKAGE_DELETED.
+        """
+        package, now = find_package(self.catalogue, reference), self.clock()
+        wanted = self._stage(package, stage)
+        due = _read_time(at, now)
+        waits = wanted in self.stewards.approval_stages
+        state = PromotionState.WAITS_FOR_APPROVAL if waits else PromotionState.SCHEDULED
+        promotion = Promotion(str(uuid.uuid4()), package.package_id, package.name, wanted, person, now, due, state)
+        with self.catalogue.changing() as changes:
+            changes.save_promotion(promotion)
+            changes.dispatch(_requested(promotion))
+        log.info("promotion_requested", promotion_id=promotion.promotion_id, name=package.name, stage=wanted, person=person)
+        return describe_promotion(self._done_if_due(promotion))
+
+    def _stage(self, package: Package, stage: str | None) -> str:
+        stages = self.stewards.stages
+        wanted = stage or stages.after(package.tags)
+        if wanted is None:
+            known = ", ".join(stages.names)
+            raise Conflict(f"{package.name} has no stage after its present one: name the stage, one of {known}", "STAGE_UNCLEAR")
+        stages.check([wanted])
+        if wanted in package.tags:
+            raise Conflict(f"{package.name} has the stage {wanted} already", "ALREADY_THERE")
+        _check_not_deleted(package)
+        return wanted
+
+    def approve(self, promotion_id: str, person: str) -> dict[str, Any]:
+        """A second person agrees.
+
+        Raises:
+            NotFound: if there is no such promotion.
+            Conflict: PROMOTION_ENDED.
+            Forbidden: SAME_PERSON.
+        """
+        with self.catalogue.changing() as changes:
+            promotion = _existing(changes, promotion_id).approved(person)
+            changes.save_promotion(promotion)
+        log.info("promotion_approved", promotion_id=promotion_id, person=person)
+        return describe_promotion(self._done_if_due(promotion))
+
+    def reject(self, promotion_id: str, person: str, reason: str) -> dict[str, Any]:
+        """It is not to be; whoever asked may take it back this way too.
+
+        Raises:
+            NotFound: if there is no such promotion.
+            Conflict: PROMOTION_ENDED.
+        """
+        with self.catalogue.changing() as changes:
+            promotion = _existing(changes, promotion_id).rejected(person, reason, self.clock())
+            changes.save_promotion(promotion)
+            changes.dispatch(_ended(promotion))
+        return describe_promotion(promotion)
+
+    def listed(self, limit: int) -> dict[str, Any]:
+        """Promotions, newest first."""
+        return {"items": [describe_promotion(one) for one in self.catalogue.promotions(max(1, min(1000, limit)))]}
+
+    def sweep(self) -> None:
+        """Do what is due."""
+        for promotion in self.catalogue.due_promotions(self.clock()):
+            self._done_if_due(promotion)
+
+    def _done_if_due(self, promotion: Promotion) -> Promotion:
+        now = self.clock()
+        if promotion.state is not PromotionState.SCHEDULED or promotion.due > now:
+            return promotion
+        with self.catalogue.changing() as changes:
+            present = _existing(changes, promotion.promotion_id)
+        if present.state is not PromotionState.SCHEDULED:
+            return present
+        person = f"{promotion.requested_by}, approved by {promotion.approved_by}" if promotion.approved_by else promotion.requested_by
+        try:
+            self.stewards.write(promotion.package_id, MetaField.TAGS, lambda package: _tags_with(package, promotion.stage), person[:120])
+            ended = promotion.ended_as(PromotionState.DONE, now)
+        except PermanentError as error:
+            ended = promotion.ended_as(PromotionState.FAILED, now, f"{error.code}: {error}"[:500])
+        with self.catalogue.changing() as changes:
+            changes.save_promotion(ended)
+            changes.dispatch(_ended(ended))
+        log.info("promotion_ended", promotion_id=ended.promotion_id, name=ended.name, stage=ended.stage, state=ended.state.value)
+        return ended
+
+
+def _check_not_deleted(package: Package) -> None:
+    if package.deleted:
+        raise Conflict(f"{package.name} is deleted: undelete it first", "PACKAGE_DELETED")
+
+
+def _tags_with(package: Package, stage: str) -> tuple[str, ...]:
+    _check_not_deleted(package)
+    return tuple(sorted(package.tags | {stage}))
+
+
+def _existing(changes: Changes, promotion_id: str) -> Promotion:
+    promotion = changes.promotion(promotion_id)
+    if promotion is None:
+        raise NotFound(f"there is no promotion {promotion_id[:40]!r}")
+    return promotion
+
+
+def _read_time(text: str | None, now: dt.datetime) -> dt.datetime:
+    if text is None:
+        return now
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text[:40]!r} is no time: write it as 2026-12-01T02:00:00+01:00", "TIME_INVALID") from error
+    if time.tzinfo is None:
+        raise InvalidInput(f"{text[:40]!r} names no time zone: end it with Z or an offset such as +01:00", "TIME_INVALID")
+    if not now - dt.timedelta(minutes=5) <= time <= now + _LONGEST_WAIT:
+        raise InvalidInput("the time must be within a year from now", "TIME_INVALID")
+    return time.astimezone(dt.UTC)
+
+
+def _requested(promotion: Promotion) -> events.PromotionRequestedV1:
+    return events.PromotionRequestedV1(
+        promotion_id=promotion.promotion_id,
+        package_id=promotion.package_id,
+        name=promotion.name,
+        stage=promotion.stage,
+        person=promotion.requested_by,
+        state=promotion.state.value,
+    )
+
+
+def _ended(promotion: Promotion) -> events.PromotionEndedV1:
+    return events.PromotionEndedV1(
+        promotion_id=promotion.promotion_id,
+        package_id=promotion.package_id,
+        name=promotion.name,
+        stage=promotion.stage,
+        person=promotion.approved_by or promotion.requested_by,
+        state=promotion.state.value,
+        reason=promotion.reason,
+    )
+
+
+def describe_promotion(promotion: Promotion) -> dict[str, Any]:
+    """A promotion as the Admin API shows it."""
+    return {
+        "promotion_id": promotion.promotion_id,
+        "package_id": promotion.package_id,
+        "name": promotion.name,
+        "stage": promotion.stage,
+        "state": promotion.state.value,
+        "requested_by": promotion.requested_by,
+        "requested": rfc3339(promotion.requested),
+        "at": rfc3339(promotion.due),
+        "approved_by": promotion.approved_by,
+        "ended": rfc3339_or_none(promotion.ended),
+        "reason": promotion.reason,
+    }
