@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from services.replication.domain.catalogue import Holding, Outline
 from services.replication.domain.peer import OpenInvitation, Peer
+from services.replication.domain.records import Buckets, Deferred, FeedItem, FeedPage, Key, Records, Refusal, Versions
 from services.replication.domain.transfer import Claim, Transfer
 from shared.contracts.events import Event
+from shared.core.charter import Rotation
+from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
 
@@ -25,14 +29,49 @@ class Announcement:
     """That of the news, so that a package can be followed from site to site."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItems:
-    """A page of a peer's change feed: package ids in order, and the cursor after it."""
+class SourceLacks(PeerLied):
+    """A peer does not have what was asked for, or does not let us have it."""
 
-    epoch: str
-    package_ids: tuple[str, ...]
-    next: int
-    more: bool
+    default_code = "SOURCE_LACKS"
+
+
+class PeerRefused(PeerUnreachable):
+    """A peer does not accept our signature: it does not know us, or not by this key."""
+
+    default_code = "PEER_REFUSED"
+
+
+class PeerRotated(PeerUnreachable):
+    """A peer has another key now, and says so with a rotation that is to be verified."""
+
+    default_code = "KEY_ROTATED"
+
+    def __init__(self, message: str, rotation: bytes) -> None:
+        """`rotation` is the envelope."""
+        super().__init__(message)
+        self.rotation = rotation
+
+
+class ClocksDiffer(PeerUnreachable):
+    """A peer refuses us, or we its answer, because the clocks differ by too much."""
+
+    default_code = "CLOCK_SKEW"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        """`seconds` is how far the peer's clock is ahead of ours."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class SenderClockDiffers(Unauthenticated):
+    """A request is signed by whom it says, and its time is not now."""
+
+    default_code = "CLOCK_SKEW"
+
+    def __init__(self, message: str, sender: str, seconds: float) -> None:
+        """`seconds` is how far the sender's clock is ahead of ours."""
+        super().__init__(message)
+        self.sender, self.seconds = sender, seconds
 
 
 class PeerChanges(Protocol):
@@ -56,8 +95,23 @@ class PeerChanges(Protocol):
     def add_nonce(self, sender: str, nonce: str, expires: int) -> bool:
         """Remember a nonce; False if it was seen before."""
 
-    def add_sources(self, peer_id: str, package_ids: Sequence[str]) -> None:
-        """This peer has these packages."""
+    def rename_peer(self, old_id: str, peer: Peer) -> None:
+        """Replace a peer by itself under another id: its sources, announcements and deferred records follow."""
+
+    def add_sources(self, peer_id: str, package_ids: Sequence[str], *, has_bytes: bool = True) -> None:
+        """This peer has these packages; without bytes, it knows them."""
+
+    def drop_sources(self, peer_id: str, package_ids: Sequence[str] | None = None) -> None:
+        """This peer has and knows these packages no longer, or none."""
+
+    def save_deferred(self, deferred: Sequence[Deferred]) -> None:
+        """Insert or replace."""
+
+    def drop_deferred(self, peer_id: str, keys: Sequence[Key]) -> None:
+        """These were taken after all."""
+
+    def retry_refused(self, now: dt.datetime) -> None:
+        """Have all that was refused for want of trust tried again: we know more now."""
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung; several wishes are one ring."""
@@ -89,6 +143,24 @@ class Peers(Protocol):
 
     def sources_of(self, package_id: str) -> Sequence[Peer]:
         """Peers that have this package."""
+
+    def sources_among(self, package_ids: Sequence[str]) -> Mapping[str, set[str]]:
+        """For each package the ids of the peers that have its bytes."""
+
+    def shown_among(self, package_ids: Sequence[str]) -> set[str]:
+        """Those that at least one active peer knows, with or without bytes."""
+
+    def deferred_among(self, peer_id: str, record_ids: Sequence[str]) -> Sequence[Deferred]:
+        """What this peer offered of these records, and was not taken."""
+
+    def deferred_due(self, peer_id: str, now: dt.datetime, limit: int) -> Sequence[Deferred]:
+        """What is to be tried again now, oldest first."""
+
+    def deferred_count(self, peer_id: str) -> int:
+        """How many records of this peer were not taken."""
+
+    def figures(self) -> dict[str, float]:
+        """Counts for metrics."""
 
     def forget_nonces(self, before: int) -> None:
         """Drop nonces that expired before this Unix time."""
@@ -132,7 +204,7 @@ class Transfers(Protocol):
         """A transaction."""
 
     def claim(self, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
-        """Take one slice that is ready or whose lease expired."""
+        """Take one slice that is ready or whose lease expired; times more than an hour away were set by a wrong clock, and are past."""
 
     def renew(self, claim: Claim, until: dt.datetime) -> bool:
         """Extend the lease; False if the claim is lost."""
@@ -145,6 +217,12 @@ class Transfers(Protocol):
 
     def stale_assembled(self, before: dt.datetime) -> Sequence[Transfer]:
         """Assembled transfers that nobody verified since."""
+
+    def open_since(self, before: dt.datetime) -> Sequence[Transfer]:
+        """Transfers that were planned before that and still fetch."""
+
+    def progress(self, package_ids: Sequence[str]) -> dict[str, int]:
+        """How far the transfers of these packages are, in percent; those that are not on their way are left out."""
 
     def figures(self) -> dict[str, float]:
         """Counts for metrics."""
@@ -171,8 +249,26 @@ class PeerClient(Protocol):
     def announce(self, peer: Peer, epoch: str, seq: int) -> None:
         """`POST /ods/v1/announcements`."""
 
-    def changes(self, peer: Peer, epoch: str | None, since: int) -> FeedItems:
+    def changes(self, peer: Peer, epoch: str | None, since: int) -> FeedPage:
         """`GET /ods/v1/changes`."""
+
+    def records(self, peer: Peer, packages: Sequence[str], charters: Sequence[str], rotations: Sequence[str]) -> Records:
+        """`POST /ods/v1/records`: at most 200 in all; what does not fit in an answer is left out."""
+
+    def holdings(self, peer: Peer, package_ids: Sequence[str]) -> dict[str, Holding]:
+        """`POST /ods/v1/holdings`: at most 200."""
+
+    def buckets(self, peer: Peer, tags: Collection[str]) -> Buckets:
+        """`GET /ods/v1/buckets`; `tags` are those that we let the peer see."""
+
+    def bucket(self, peer: Peer, number: int, tags: Collection[str]) -> Versions:
+        """`GET /ods/v1/buckets/<number>`."""
+
+    def rotate(self, peer: Peer, rotations: Sequence[bytes]) -> None:
+        """`POST /ods/v1/rotations`: all of ours, oldest first; the last one ends in our present key."""
+
+    def status(self, peer: Peer) -> dict[str, Any]:
+        """`GET /ods/v1/status`."""
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """`GET /ods/v1/packages/{id}/manifest`: the envelope, not yet checked."""
@@ -202,6 +298,46 @@ class StorageService(Protocol):
     def give_up(self, package_id: str, code: str, reason: str) -> None:
         """This package cannot be had."""
 
+    def compare_records(self, items: Sequence[FeedItem]) -> set[Key]:
+        """Which records of a feed page are unknown or different here."""
+
+    def offer_records(self, records: Records, peer_id: str) -> Sequence[Refusal]:
+        """Hand over what a peer gave; what was not taken."""
+
+    def read_rotations(self) -> Sequence[bytes]:
+        """The envelopes of all rotations that are known here."""
+
+    def ring_wanted(self, package_ids: Sequence[str]) -> None:
+        """A source has the bytes of these now, in case that one of them is waiting for that."""
+
+    def withdraw_packages(self, package_ids: Sequence[str], peer_id: str) -> None:
+        """No peer shows these to us any more."""
+
+    def holdings(self, package_ids: Sequence[str], tags: Collection[str] | None = None) -> dict[str, Holding]:
+        """What is here of these; with `tags`, of those that who bears them may have."""
+
+    def show(self, reference: str) -> Outline:
+        """A package, by its id or a digest.
+
+        Raises:
+            NotFound: if there is none.
+        """
+
+    def outlines(self, after: str | None) -> tuple[Sequence[Outline], str | None]:
+        """The next packages by id, and after which to go on."""
+
+    def digest_buckets(self, shown: Collection[str], seen: Collection[str]) -> Sequence[str]:
+        """256 digests of all packages that a peer and we may see: it by the tags `shown`, we by those `seen`."""
+
+    def list_bucket(self, number: int, shown: Collection[str], seen: Collection[str]) -> Versions:
+        """The packages of one bucket."""
+
+    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
+        """Who may write about our packages, and whom we do not trust: the whole truth, for our charter."""
+
+    def borne_tags(self) -> Mapping[str, Collection[str]]:
+        """The staging tags that instances bear by their own word, by instance id."""
+
 
 class Background(Protocol):
     """Work in a real thread that is waited for later."""
@@ -212,6 +348,12 @@ class Background(Protocol):
 
 StartBackground = Callable[..., Background]
 """Starts a function with arguments in a real thread."""
+
+Together = Callable[[Sequence[Callable[[], Any]], float], Sequence[Any]]
+"""Runs functions side by side; their results in order, and None for each that refused or took more than so many seconds."""
+
+OpenRotation = Callable[[bytes], Rotation]
+"""Reads a rotation from its envelope, if both keys signed it; raises RecordInvalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +376,7 @@ class Signatures(Protocol):
         """Who signed `request` (`{method, target, headers}`).
 
         Raises:
+            SenderClockDiffers: if only the time is wrong.
             Unauthenticated: if nobody known did, for us, now.
         """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.replication.config import ReplicationSettings
 from services.replication.wiring import build
-from shared.contracts.events import PackagePublishedV1, PackageQuarantinedV1, PackageWantedV1, PeerAnnouncedV1
+from shared.contracts import events
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
 from shared.runtime.services import Hosted, Wired, every
@@ -18,26 +18,61 @@ class ReplicationService:
     name = "replication"
     wired = Wired(build)
 
-    @handles(PackagePublishedV1)
-    def on_package_published(self, event: PackagePublishedV1) -> None:
+    @handles(events.PackagePublishedV1)
+    def on_package_published(self, event: events.PackagePublishedV1) -> None:
         """Step 3 of the seed, and step 8, which is step 3 again."""
         self.wired.planning.close(event)
         self.wired.announcing.announce(event)
 
-    @handles(PeerAnnouncedV1)
-    def on_peer_announced(self, event: PeerAnnouncedV1) -> None:
-        """Step 4 of the seed: pull the feed and the manifests."""
+    @handles(events.CatalogueChangedV1)
+    def on_catalogue_changed(self, event: events.CatalogueChangedV1) -> None:
+        """Whatever else is new in the feed."""
+        self.wired.announcing.announce(event)
+
+    @handles(events.PeerAnnouncedV1)
+    def on_peer_announced(self, event: events.PeerAnnouncedV1) -> None:
+        """Step 4 of the seed: have the feed and the records pulled."""
         self.wired.pulling.heard(event)
 
-    @handles(PackageWantedV1)
-    def on_package_wanted(self, event: PackageWantedV1) -> None:
+    @handles(events.PackageWantedV1)
+    def on_package_wanted(self, event: events.PackageWantedV1) -> None:
         """Steps 5 and 6 of the seed: plan; the slice loop moves."""
         self.wired.planning.plan_wanted(event)
 
-    @handles(PackageQuarantinedV1)
-    def on_package_quarantined(self, event: PackageQuarantinedV1) -> None:
+    @handles(events.PackageQuarantinedV1)
+    def on_package_quarantined(self, event: events.PackageQuarantinedV1) -> None:
         """The transfer failed."""
         self.wired.planning.fail(event)
+
+    @handles(events.PackageDeletedV1)
+    def on_package_deleted(self, event: events.PackageDeletedV1) -> None:
+        """Nothing of it is to be fetched."""
+        self.wired.planning.stop(event)
+
+    @handles(events.PackageWithdrawnV1)
+    def on_package_withdrawn(self, event: events.PackageWithdrawnV1) -> None:
+        """Nothing of it is to be fetched."""
+        self.wired.planning.stop(event)
+
+    @handles(events.CatalogueRestoredV1)
+    def on_catalogue_restored(self, event: events.CatalogueRestoredV1) -> None:  # noqa: ARG002 - that it happened is all
+        """Peers know what was forgotten here."""
+        self.wired.pulling.start_anew()
+
+    @handles(events.TrustChangedV1)
+    def on_trust_changed(self, event: events.TrustChangedV1) -> None:  # noqa: ARG002 - that it happened is all
+        """Peers may know what was refused or dropped here, and counts now."""
+        self.wired.pulling.start_anew()
+
+    @handles(events.InstanceRevokedV1)
+    def on_instance_revoked(self, event: events.InstanceRevokedV1) -> None:
+        """Whom a steward of ours does not trust is no peer."""
+        self.wired.relations.revoked_elsewhere(event)
+
+    @handles(events.InstanceRotatedV1)
+    def on_instance_rotated(self, event: events.InstanceRotatedV1) -> None:
+        """Pin the new key."""
+        self.wired.rotating.rotated(event)
 
     @every
     def sweep(self) -> None:
@@ -45,14 +80,14 @@ class ReplicationService:
         self.wired.sweep()
 
     @answers
-    def create_invitation(self, created_by: str, valid_seconds: int | None) -> Any:
+    def create_invitation(self, created_by: str, valid_seconds: int | None, tags: list[str] | None, steward: bool) -> Any:  # noqa: FBT001 - by name, over RPC
         """An invitation to this instance."""
-        return self.wired.registration.create_invitation(created_by, valid_seconds)
+        return self.wired.registration.create_invitation(created_by, valid_seconds, tags, steward)
 
     @answers
-    def join(self, invitation: str) -> Any:
+    def join(self, invitation: str, tags: list[str] | None) -> Any:
         """Register with who invited us."""
-        return self.wired.registration.join(invitation)
+        return self.wired.registration.join(invitation, tags)
 
     @answers
     def accept_registration(self, public_key: str, request: dict[str, Any]) -> Any:
@@ -60,19 +95,29 @@ class ReplicationService:
         return self.wired.registration.accept_registration(public_key, request)
 
     @answers
+    def accept_rotation(self, request: dict[str, Any]) -> Any:
+        """A peer has a new key."""
+        return self.wired.rotating.accept_rotation(request)
+
+    @answers
     def authenticate(self, request: dict[str, Any]) -> Any:
-        """Which peer sent a request."""
-        return self.wired.registration.authenticate(request)
+        """Which peer sent a request, and what it may see."""
+        return self.wired.authenticating.authenticate(request)
 
     @answers
     def list_peers(self) -> Any:
         """Every peer."""
-        return self.wired.registration.list_peers()
+        return self.wired.relations.list_peers()
+
+    @answers
+    def change_peer(self, peer_id: str, tags: list[str] | None, steward: bool | None, person: str) -> Any:  # noqa: FBT001 - as above
+        """What a peer may see, and whether it may write about our packages."""
+        return self.wired.relations.change_peer(peer_id, tags, steward, person)
 
     @answers
     def revoke_peer(self, peer_id: str, revoked_by: str) -> Any:
         """Deaf and mute from now on."""
-        return self.wired.registration.revoke(peer_id, revoked_by)
+        return self.wired.relations.revoke(peer_id, revoked_by)
 
     @answers
     def hear_announcement(self, peer_id: str, epoch: str, seq: int) -> Any:
@@ -85,8 +130,23 @@ class ReplicationService:
         return self.wired.questions.list_transfers(limit)
 
     @answers
+    def transfer_progress(self, package_ids: list[str]) -> Any:
+        """How far packages on their way are, in percent."""
+        return self.wired.questions.transfer_progress(package_ids)
+
+    @answers
+    def matrix(self, package_ids: list[str]) -> Any:
+        """Packages by instance."""
+        return self.wired.surveying.matrix(package_ids)
+
+    @answers
+    def plan(self, package_id: str | None, tags: list[str] | None) -> Any:
+        """What will move, or would."""
+        return self.wired.foreseeing.plan(package_id, tags)
+
+    @answers
     def pull_now(self) -> Any:
-        """Read all feeds at the next sweep."""
+        """Read all feeds now."""
         return self.wired.pulling.pull_all()
 
     @answers

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,22 +27,35 @@ from services.replication.adapters.transfers import SqlTransfers
 from services.replication.config import ReplicationSettings
 from services.replication.domain.sources import SourceBook
 from services.replication.handlers.announcing import AnnouncingHandlers
+from services.replication.handlers.authenticating import AuthenticatingHandlers
+from services.replication.handlers.drifting import DriftingHandlers
+from services.replication.handlers.foreseeing import ForeseeingHandlers
+from services.replication.handlers.learning import LearningHandlers
 from services.replication.handlers.moving import MovingHandlers, MovingLimits
 from services.replication.handlers.planning import PlanningHandlers
 from services.replication.handlers.pulling import PullingHandlers
 from services.replication.handlers.questions import Questions
 from services.replication.handlers.registration import RegistrationHandlers
+from services.replication.handlers.relations import RelationsHandlers
+from services.replication.handlers.rotating import RotatingHandlers
+from services.replication.handlers.surveying import SurveyingHandlers
+from shared.core.errors import OdstError
+from shared.core.staging import Stages
 from shared.runtime import migrations
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
-from shared.runtime.keys import InstanceKey, open_manifest
+from shared.runtime.keys import InstanceKey, open_manifest, open_rotation
+from shared.runtime.logging import get_logger
 from shared.runtime.loops import Loop
 from shared.runtime.offload import offload
 from shared.runtime.outbox import Outbox
 
+log = get_logger(__name__)
 _LOOP_SECONDS = 2.0
 _NONCES_KEPT_SECONDS = 600
+_FEEDS_AT_ONCE = 3
+"""Peers whose feeds one process reads side by side: one that is slow or away keeps only one of these."""
 
 
 @dataclass
@@ -50,19 +64,25 @@ class Replication:
 
     settings: ReplicationSettings
     registration: RegistrationHandlers
+    relations: RelationsHandlers
+    rotating: RotatingHandlers
+    authenticating: AuthenticatingHandlers
     announcing: AnnouncingHandlers
     pulling: PullingHandlers
     planning: PlanningHandlers
+    surveying: SurveyingHandlers
+    foreseeing: ForeseeingHandlers
     questions: Questions
     peers: SqlPeers
     database: Database
     loops: tuple[Loop, ...]
 
     def sweep(self) -> None:
-        """Look for work that a lost message or a crash left behind."""
-        self.planning.sweep(self.settings.stale_seconds)
+        """Look for work that a lost message, a crash or a wrong clock left behind. Feeds that are due are found by their own loop."""
         self.peers.forget_nonces(int(time.time()) - _NONCES_KEPT_SECONDS)
-        self.pulling.poll_due()
+        self.relations.declare()
+        self.pulling.sweep()
+        self.planning.sweep(self.settings.stale_seconds)
 
     def close(self) -> None:
         """Close the database."""
@@ -87,37 +107,100 @@ def _background(function: Any, *arguments: Any) -> Any:
     return eventlet.spawn(tpool.execute, function, *arguments)
 
 
+def _together(functions: Sequence[Callable[[], Any]], seconds: float) -> list[Any]:
+    threads = [eventlet.spawn(_or_none, function) for function in functions]
+    with eventlet.Timeout(seconds, False):  # noqa: FBT003 - eventlet's way to say: do not raise
+        for thread in threads:
+            thread.wait()
+    answers = [thread.wait() if thread.dead else None for thread in threads]
+    for thread in threads:
+        thread.kill()
+    return answers
+
+
+def _or_none(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except OdstError as error:
+        log.info("question_not_answered", code=error.code, error=str(error))
+        return None
+
+
 def build(settings: ReplicationSettings) -> Replication:
-    """The replication service as configured."""
-    database = Database(settings.database_url_for("replication"))
-    migrations.upgrade(database, Path(__file__).parent / "migrations")
-    key = InstanceKey.load_or_create(settings.layout)
-    events = Outbox(database, outbox, settings.bus.publisher("replication"))
-    peers, transfers = SqlPeers(database, events), SqlTransfers(database, events)
-    client = HttpPeers(key, connect_seconds=settings.peer_connect_seconds, read_seconds=settings.peer_read_seconds)
-    storage = RpcStorage(RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds))
-    store = FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20)
-    signatures = KeySignatures(key)
-    bell = _Bell()
-    moving = MovingHandlers(_worker_name(), peers, transfers, client, storage, store, _now, _background, SourceBook(), _limits(settings))
-    announcing = AnnouncingHandlers(peers, client, storage, _now, bell)
-    application = Replication(
-        settings,
-        RegistrationHandlers(peers, client, signatures, _now, settings.instance_name, settings.public_url),
-        announcing,
-        PullingHandlers(peers, client, storage, _now, settings.poll_seconds, _Locks()),
-        PlanningHandlers(peers, transfers, client, storage, store, _now, open_manifest, offload, bell, settings.slice_chunks),
-        Questions(transfers),
-        peers,
-        database,
-        (
-            events.as_loop(settings.sweep_seconds),
-            Loop("announcements", announcing.ring_due, _LOOP_SECONDS),
-            Loop("slices", moving.step, _LOOP_SECONDS, copies=settings.slices_at_once),
-        ),
-    )
-    bell.loops = application.loops
+    """The replication service as configured; the feed of every peer is due at once."""
+    application = _Parts(settings).application()
+    application.pulling.pull_all()
     return application
+
+
+class _Parts:
+    """Everything that the handlers share."""
+
+    def __init__(self, settings: ReplicationSettings) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url_for("replication"))
+        migrations.upgrade(self.database, Path(__file__).parent / "migrations")
+        key = InstanceKey.load_or_create(settings.layout)
+        self.events = Outbox(self.database, outbox, settings.bus.publisher("replication"))
+        self.peers, self.transfers = SqlPeers(self.database, self.events), SqlTransfers(self.database, self.events)
+        self.client = HttpPeers(key, connect_seconds=settings.peer_connect_seconds, read_seconds=settings.peer_read_seconds)
+        self.storage = RpcStorage(RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds))
+        self.store = FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20)
+        self.signatures, self.stages, self.bell = KeySignatures(key), Stages(tuple(settings.stages)), _Bell()
+
+    def application(self) -> Replication:
+        settings, peers, client, storage = self.settings, self.peers, self.client, self.storage
+        relations = RelationsHandlers(peers, storage, _now, self.stages, self.bell)
+        rotating = RotatingHandlers(peers, client, storage, self.signatures, relations, _now, open_rotation)
+        announcing = AnnouncingHandlers(peers, client, storage, _now, self.bell)
+        registration = RegistrationHandlers(
+            peers, client, self.signatures, _now, relations, settings.instance_name, settings.public_url, settings.peer_protocols
+        )
+        pulling, moving = self._pulling(rotating), self._moving()
+        self.bell.loops = (
+            self.events.as_loop(settings.sweep_seconds),
+            Loop("announcements", announcing.ring_due, _LOOP_SECONDS),
+            Loop("feeds", pulling.step, _LOOP_SECONDS, copies=_FEEDS_AT_ONCE),
+            Loop("slices", moving.step, _LOOP_SECONDS, copies=settings.slices_at_once),
+        )
+        return Replication(
+            settings,
+            registration,
+            relations,
+            rotating,
+            AuthenticatingHandlers(peers, self.signatures, _now),
+            announcing,
+            pulling,
+            self._planning(),
+            SurveyingHandlers(peers, self.transfers, client, storage, self.signatures, _together, settings.instance_name),
+            self._foreseeing(),
+            Questions(self.transfers, peers),
+            peers,
+            self.database,
+            self.bell.loops,
+        )
+
+    def _foreseeing(self) -> ForeseeingHandlers:
+        name, tags = self.settings.instance_name, frozenset(self.settings.staging_tags)
+        return ForeseeingHandlers(
+            self.peers, self.client, self.storage, _together, self.stages, name, tags, lambda: self.signatures.identity[0]
+        )
+
+    def _pulling(self, rotating: RotatingHandlers) -> PullingHandlers:
+        settings, peers, client = self.settings, self.peers, self.client
+        learning = LearningHandlers(peers, client, self.storage, _now)
+        drifting = DriftingHandlers(peers, client, self.storage, learning, _now, settings.drift_check_seconds)
+        return PullingHandlers(
+            peers, client, learning, drifting, rotating, _now, settings.poll_seconds, settings.peer_protocols, _Locks(), self.bell
+        )
+
+    def _planning(self) -> PlanningHandlers:
+        common = (self.peers, self.transfers, self.client, self.storage, self.store, _now)
+        return PlanningHandlers(*common, open_manifest, offload, self.bell, self.settings.slice_chunks)
+
+    def _moving(self) -> MovingHandlers:
+        common = (self.peers, self.transfers, self.client, self.storage, self.store, _now)
+        return MovingHandlers(_worker_name(), *common, _background, SourceBook(), _limits(self.settings))
 
 
 class _Bell:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.records import Deferred
 from services.replication.domain.transfer import Transfer, TransferState
+from shared.core.clock import Stamp
 from shared.core.digest import Digest
 from shared.core.identity import InstanceId
+from shared.core.staging import Tags
 from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 
 
@@ -27,6 +30,22 @@ def peer_row(peer: Peer) -> dict[str, Any]:
         "next_poll": to_text_or_none(peer.next_poll),
         "strikes": peer.strikes,
         "banned_until": to_text_or_none(peer.banned_until),
+        "tags": _tags_text(peer.tags),
+        "ever_tags": _tags_text(peer.ever_tags),
+        "view": peer.view,
+        "steward": peer.steward,
+        "steward_until": _text_or_none(peer.steward_until),
+        "revoked_since": _text_or_none(peer.revoked_since),
+        "protocol": peer.protocol,
+        "announced_epoch": peer.announced_epoch,
+        "announced_seq": peer.announced_seq,
+        "news_correlation_id": peer.news_correlation_id,
+        "last_pull": to_text_or_none(peer.last_pull),
+        "clock_skew_seconds": peer.clock_skew_seconds,
+        "next_drift_check": to_text_or_none(peer.next_drift_check),
+        "drift_checks": peer.drift_checks,
+        "drift_found": peer.drift_found,
+        "catching_up": peer.catching_up,
     }
 
 
@@ -46,6 +65,22 @@ def peer_of(row: Any) -> Peer:
         to_time_or_none(row.next_poll),
         row.strikes,
         to_time_or_none(row.banned_until),
+        _tags(row.tags),
+        _tags(row.ever_tags),
+        row.view,
+        row.steward,
+        _stamp_or_none(row.steward_until),
+        _stamp_or_none(row.revoked_since),
+        row.protocol,
+        row.announced_epoch,
+        row.announced_seq,
+        row.news_correlation_id,
+        to_time_or_none(row.last_pull),
+        row.clock_skew_seconds,
+        to_time_or_none(row.next_drift_check),
+        row.drift_checks,
+        row.drift_found,
+        row.catching_up,
     )
 
 
@@ -58,12 +93,61 @@ def invitation_row(invitation: OpenInvitation) -> dict[str, Any]:
         "expires": to_text(invitation.expires),
         "wrong_proofs": invitation.wrong_proofs,
         "used_by": invitation.used_by,
+        "tags": None if invitation.tags is None else _tags_text(invitation.tags),
+        "steward": invitation.steward,
     }
 
 
 def invitation_of(row: Any) -> OpenInvitation:
     """A row as an invitation."""
-    return OpenInvitation(row.lookup, bytes(row.proof_key), row.created_by, to_time(row.expires), row.wrong_proofs, row.used_by)
+    return OpenInvitation(
+        row.lookup,
+        bytes(row.proof_key),
+        row.created_by,
+        to_time(row.expires),
+        row.wrong_proofs,
+        row.used_by,
+        None if row.tags is None else _tags(row.tags),
+        row.steward,
+    )
+
+
+def deferred_row(deferred: Deferred) -> dict[str, Any]:
+    """A record that was not taken, as a row."""
+    return {
+        "peer_id": deferred.peer_id,
+        "kind": deferred.key[0],
+        "record_id": deferred.key[1],
+        "digest": deferred.version,
+        "code": deferred.code,
+        "reason": deferred.reason,
+        "first_seen": to_text(deferred.first_seen),
+        "next_try": to_text(deferred.next_try),
+        "attempts": deferred.attempts,
+        "final": deferred.final,
+    }
+
+
+def deferred_of(row: Any) -> Deferred:
+    """A row as a record that was not taken."""
+    key, times = (row.kind, row.record_id), (to_time(row.first_seen), to_time(row.next_try))
+    return Deferred(row.peer_id, key, row.digest, row.code, row.reason, *times, row.attempts)
+
+
+def _tags_text(tags: Tags) -> str:
+    return ",".join(sorted(tags))
+
+
+def _tags(text: str) -> Tags:
+    return frozenset(text.split(",")) if text else frozenset()
+
+
+def _text_or_none(stamp: Stamp | None) -> str | None:
+    return str(stamp) if stamp else None
+
+
+def _stamp_or_none(text: str | None) -> Stamp | None:
+    return Stamp.parse(text) if text else None
 
 
 def transfer_row(transfer: Transfer) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, true
 
 from shared.runtime.outbox import outbox_table
 
@@ -24,6 +24,22 @@ peers = Table(
     Column("next_poll", String(32)),
     Column("strikes", Integer, nullable=False),
     Column("banned_until", String(32)),
+    Column("tags", Text, nullable=False, server_default=""),
+    Column("ever_tags", Text, nullable=False, server_default=""),
+    Column("view", Integer, nullable=False, server_default="0"),
+    Column("steward", Boolean, nullable=False, server_default=false()),
+    Column("steward_until", String(18)),
+    Column("revoked_since", String(18)),
+    Column("protocol", Integer, nullable=False, server_default="1"),
+    Column("announced_epoch", String(64)),
+    Column("announced_seq", BigInteger, nullable=False, server_default="0"),
+    Column("news_correlation_id", String(64)),
+    Column("last_pull", String(32)),
+    Column("clock_skew_seconds", Float),
+    Column("next_drift_check", String(32)),
+    Column("drift_checks", Integer, nullable=False, server_default="0"),
+    Column("drift_found", BigInteger, nullable=False, server_default="0"),
+    Column("catching_up", Boolean, nullable=False, server_default=false()),
 )
 
 invitations = Table(
@@ -35,6 +51,8 @@ invitations = Table(
     Column("expires", String(32), nullable=False),
     Column("wrong_proofs", Integer, nullable=False),
     Column("used_by", String(60)),
+    Column("tags", Text),
+    Column("steward", Boolean, nullable=False, server_default=false()),
 )
 
 nonces = Table(
@@ -50,6 +68,24 @@ sources = Table(
     metadata,
     Column("package_id", String(36), primary_key=True),
     Column("peer_id", String(60), primary_key=True),
+    Column("has_bytes", Boolean, nullable=False, server_default=true()),
+    Index("sources_by_peer", "peer_id"),
+)
+
+deferred = Table(
+    "deferred",
+    metadata,
+    Column("peer_id", String(60), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("record_id", String(60), primary_key=True),
+    Column("digest", String(130), nullable=False),
+    Column("code", String(60), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("first_seen", String(32), nullable=False),
+    Column("next_try", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Index("deferred_by_time", "peer_id", "final", "next_try"),
 )
 
 announcements = Table(

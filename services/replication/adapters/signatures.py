@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.replication.ports import Sender
+from services.replication.ports import Sender, SenderClockDiffers
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey
 
@@ -25,7 +25,12 @@ class KeySignatures:
     def verify(self, request: dict[str, Any], find_public: Callable[[str], bytes | None]) -> Sender:
         """Who signed `request`."""
         message = http_signatures.Request(str(request["method"]), str(request["target"]), dict(request["headers"]))
-        verified = http_signatures.verify_request(message, self._key.instance_id, find_public)
+        try:
+            verified = http_signatures.verify_request(message, self._key.instance_id, find_public)
+        except http_signatures.ClockSkew as skew:
+            if skew.sender is None:
+                raise
+            raise SenderClockDiffers(str(skew), skew.sender, skew.seconds) from skew
         return Sender(str(verified.sender), verified.nonce, verified.expires)
 
     def verify_body(self, request: dict[str, Any], body: bytes) -> None:

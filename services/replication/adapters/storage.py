@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+from services.replication.domain.catalogue import Holding, Outline
+from services.replication.domain.records import ALL, CHARTER, PACKAGE, ROTATION, FeedItem, Key, Records, Refusal, Versions
 from shared.core.errors import NotFound
 from shared.runtime.bus.rpc import RpcClient
+
+_BULK_SECONDS = 60.0
+"""Longest wait for an answer about hundreds of records."""
+_EVERYTHING = {"tags": ["*"], "ever": [".", "*"], "number": 0}
+_PAGE = 1000
 
 
 class RpcStorage:
@@ -29,7 +38,7 @@ class RpcStorage:
 
     def manifest(self, package_id: str) -> bytes:
         """The envelope of a package that is here or wanted."""
-        return base64.b64decode(self._rpc.call("storage", "read_manifest", package_id=package_id)["envelope"])
+        return base64.b64decode(self._rpc.call("storage", "read_manifest", package_id=package_id, tags=None)["envelope"])
 
     def feed_position(self) -> tuple[str, int]:
         """Epoch and highest number of our own change feed."""
@@ -39,3 +48,97 @@ class RpcStorage:
     def give_up(self, package_id: str, code: str, reason: str) -> None:
         """This package cannot be had."""
         self._rpc.call("storage", "give_up_package", package_id=package_id, code=code, reason=reason)
+
+    def compare_records(self, items: Sequence[FeedItem]) -> set[Key]:
+        """Which records of a feed page are unknown or different here."""
+        told = [_item(item) for item in items]
+        found = self._rpc.call("storage", "compare_records", items=told, _timeout_seconds=_BULK_SECONDS)
+        kinds = ((PACKAGE, "packages"), (CHARTER, "charters"), (ROTATION, "rotations"))
+        return {(kind, str(record_id)) for kind, name in kinds for record_id in found[name]}
+
+    def offer_records(self, records: Records, peer_id: str) -> Sequence[Refusal]:
+        """Hand over what a peer gave; what was not taken."""
+        answer = self._rpc.call(
+            "storage",
+            "offer_records",
+            packages=[_package(one.id, one.manifest, one.meta) for one in records.packages],
+            charters=list(records.charters),
+            rotations=list(records.rotations),
+            peer_id=peer_id,
+            _timeout_seconds=_BULK_SECONDS,
+        )
+        return [_refusal(one) for one in answer["refused"]]
+
+    def ring_wanted(self, package_ids: Sequence[str]) -> None:
+        """A source has the bytes of these now."""
+        self._rpc.call("storage", "ring_wanted", package_ids=list(package_ids), _timeout_seconds=_BULK_SECONDS)
+
+    def read_rotations(self) -> Sequence[bytes]:
+        """The envelopes of all rotations that are known here."""
+        found = self._rpc.call("storage", "read_records", packages=[], charters=[], rotations=list(ALL), view=_EVERYTHING)
+        return [base64.b64decode(envelope) for envelope in found["rotations"]]
+
+    def withdraw_packages(self, package_ids: Sequence[str], peer_id: str) -> None:
+        """No peer shows these to us any more."""
+        self._rpc.call("storage", "withdraw_packages", package_ids=list(package_ids), peer_id=peer_id, _timeout_seconds=_BULK_SECONDS)
+
+    def holdings(self, package_ids: Sequence[str], tags: Collection[str] | None = None) -> dict[str, Holding]:
+        """What is here of these; with `tags`, of those that who bears them may have."""
+        told = None if tags is None else sorted(tags)
+        found = self._rpc.call("storage", "read_holdings", package_ids=list(package_ids), tags=told)["packages"]
+        return {package_id: Holding(str(one["state"]), bool(one["bytes_here"])) for package_id, one in found.items()}
+
+    def show(self, reference: str) -> Outline:
+        """A package, by its id or a digest."""
+        return _outline(self._rpc.call("storage", "show_package", reference=reference))
+
+    def outlines(self, after: str | None) -> tuple[Sequence[Outline], str | None]:
+        """The next packages by id, and after which to go on."""
+        page = self._rpc.call("storage", "outline_packages", after=after, limit=_PAGE, _timeout_seconds=_BULK_SECONDS)
+        return [_outline(item) for item in page["items"]], page["next"]
+
+    def digest_buckets(self, shown: Collection[str], seen: Collection[str]) -> Sequence[str]:
+        """256 digests of all packages that a peer and we may see."""
+        answer = self._rpc.call("storage", "digest_buckets", shown=sorted(shown), seen=sorted(seen), _timeout_seconds=_BULK_SECONDS)
+        return [str(digest) for digest in answer["buckets"]]
+
+    def list_bucket(self, number: int, shown: Collection[str], seen: Collection[str]) -> Versions:
+        """The packages of one bucket."""
+        told = {"bucket": number, "shown": sorted(shown), "seen": sorted(seen)}
+        answer = self._rpc.call("storage", "list_bucket", _timeout_seconds=_BULK_SECONDS, **told)
+        return {str(item["id"]): (str(item["digest"]), str(item["meta"])) for item in answer["items"]}
+
+    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
+        """Who may write about our packages, and whom we do not trust."""
+        self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked))
+
+    def borne_tags(self) -> Mapping[str, Collection[str]]:
+        """The staging tags that instances bear by their own word, by the id that they have now."""
+        return {str(one["present_id"]): frozenset(one["tags"]) for one in self._rpc.call("storage", "list_instances")["items"]}
+
+
+def _item(item: FeedItem) -> dict[str, str]:
+    told = {"kind": item.kind, "id": item.id, "digest": item.digest, "meta": item.meta, "stamp": item.stamp}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _package(package_id: str, manifest: str | None, meta: Sequence[str]) -> dict[str, Any]:
+    return {"id": package_id, "meta": list(meta)} | ({"manifest": manifest} if manifest is not None else {})
+
+
+def _refusal(one: dict[str, Any]) -> Refusal:
+    kind = str(one["kind"])
+    return Refusal((kind if kind in (CHARTER, ROTATION) else PACKAGE, str(one["id"])), str(one["code"]), str(one["reason"])[:300])
+
+
+def _outline(item: dict[str, Any]) -> Outline:
+    tags = frozenset(item["tags"])
+    return Outline(
+        str(item["package_id"]),
+        str(item["name"]),
+        int(item["size"]),
+        tags,
+        str(item["state"]),
+        bool(item["bytes_here"]),
+        str(item["origin"]),
+    )

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from services.replication.adapters import rows
 from services.replication.adapters.schema import announcements, bad_chunks, outbox, peers, slices, transfers
-from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, TransferState
+from services.replication.domain.records import portions
+from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, TransferState, percent
 from shared.contracts.events import Event
 from shared.core.digest import CHUNK_SIZE
 from shared.core.slices import Slice
@@ -24,6 +25,11 @@ from shared.runtime.outbox import Outbox
 
 _READY, _CLAIMED, _DONE = "ready", "claimed", "done"
 _OPEN = [state.value for state in OPEN_STATES]
+_UNDER_WAY = [*_OPEN, TransferState.ASSEMBLED.value]
+_PORTION = 500
+"""Values in one condition."""
+_BEYOND = dt.timedelta(hours=1)
+"""No wait and no lease is that long: a time further away was set by a clock that was ahead, and counts as past."""
 
 
 class SqlTransferChanges:
@@ -93,8 +99,8 @@ class SqlTransfers:
 
     @contextmanager
     def changing(self) -> Iterator[SqlTransferChanges]:
-        """A transaction; afterwards the outbox is rung."""
-        with self._database.write() as connection:
+        """A transaction that sees no other's half; afterwards the outbox is rung."""
+        with self._database.write(alone=True) as connection:
             yield SqlTransferChanges(connection, self._outbox)
         self._outbox.ring()
 
@@ -102,10 +108,10 @@ class SqlTransfers:
         """Take one slice: oldest transfer first, in order. Looks before it locks, as there is mostly nothing to take."""
         at = to_text(now)
         with self._database.read() as connection:
-            if connection.execute(_claimable(at)).first() is None:
+            if connection.execute(_claimable(now)).first() is None:
                 return None
         with self._database.write() as connection:
-            chosen = connection.execute(self._skipping_locked(_claimable(at))).first()
+            chosen = connection.execute(self._skipping_locked(_claimable(now))).first()
             if chosen is None:
                 return None
             row = connection.execute(
@@ -116,8 +122,8 @@ class SqlTransfers:
             ).one()
             owner = connection.execute(select(transfers).where(transfers.c.transfer_id == row.transfer_id)).one()
             if owner.state == TransferState.PLANNED.value:
-                moving = update(transfers).where(transfers.c.transfer_id == row.transfer_id)
-                connection.execute(moving.values(state=TransferState.MOVING.value, changed=at))
+                planned = and_(transfers.c.transfer_id == row.transfer_id, transfers.c.state == TransferState.PLANNED.value)
+                connection.execute(update(transfers).where(planned).values(state=TransferState.MOVING.value, changed=at))
         part = Slice(row.number, row.first_chunk, row.chunk_total, owner.size)
         return Claim(row.transfer_id, owner.package_id, owner.correlation_id, part, row.fence, row.fence - 1)
 
@@ -148,6 +154,23 @@ class SqlTransfers:
         with self._database.read() as connection:
             return [rows.transfer_of(row) for row in connection.execute(select(transfers).where(stale))]
 
+    def open_since(self, before: dt.datetime) -> Sequence[Transfer]:
+        """Transfers that were planned before that and still fetch."""
+        waiting = and_(transfers.c.state.in_(_OPEN), transfers.c.planned < to_text(before))
+        with self._database.read() as connection:
+            return [rows.transfer_of(row) for row in connection.execute(select(transfers).where(waiting))]
+
+    def progress(self, package_ids: Sequence[str]) -> dict[str, int]:
+        """How far the transfers of these packages are, in percent."""
+        found: dict[str, int] = {}
+        with self._database.read() as connection:
+            for part in portions(package_ids, _PORTION):
+                here = and_(transfers.c.package_id.in_(part), transfers.c.state.in_(_UNDER_WAY))
+                under_way = connection.execute(select(transfers).where(here)).all()
+                done = _done_bytes(connection, [row.transfer_id for row in under_way])
+                found |= {row.package_id: percent(done.get(row.transfer_id, 0), row.size) for row in under_way}
+        return found
+
     def figures(self) -> dict[str, float]:
         """Counts for metrics."""
         with self._database.read() as connection:
@@ -164,9 +187,10 @@ class SqlTransfers:
         return figures | {"slices_ready": parts.get(_READY, 0), "slices_claimed": parts.get(_CLAIMED, 0), "bytes_fetched": int(fetched)}
 
 
-def _claimable(at: str) -> Any:
-    free = and_(slices.c.state == _READY, slices.c.not_before <= at)
-    expired = and_(slices.c.state == _CLAIMED, slices.c.lease_until < at)
+def _claimable(now: dt.datetime) -> Any:
+    at, beyond = to_text(now), to_text(now + _BEYOND)
+    free = and_(slices.c.state == _READY, or_(slices.c.not_before <= at, slices.c.not_before > beyond))
+    expired = and_(slices.c.state == _CLAIMED, or_(slices.c.lease_until < at, slices.c.lease_until > beyond))
     return (
         select(slices.c.transfer_id, slices.c.number)
         .join(transfers, transfers.c.transfer_id == slices.c.transfer_id)

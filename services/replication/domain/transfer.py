@@ -67,3 +67,8 @@ class Claim:
     fence: int
     attempts: int
     """Earlier claims of this slice; above zero, some of its chunks may lie on the disk already."""
+
+
+def percent(bytes_done: int, size: int) -> int:
+    """How far a transfer is, from 0 to 100; what is verified whole is 100, so something empty on its way is 99."""
+    return min(99, 100 * bytes_done // size) if size else 99

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
-from services.replication.ports import Announcement, PeerClient, Peers, StorageService
+from services.replication.handlers.clocks import note_skew
+from services.replication.ports import Announcement, ClocksDiffer, PeerClient, PeerRefused, PeerRotated, Peers, StorageService
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
-from shared.runtime.logging import bound, get_logger
+from shared.runtime.logging import bound, correlation_id, get_logger
 
 log = get_logger(__name__)
 _LAST_ATTEMPT = 8
 """After so many tries the peer's own poll will find the news."""
+_MOST_SEQ = 1 << 60
 
 
 @dataclass
@@ -28,8 +30,8 @@ class AnnouncingHandlers:
     clock: Any
     ring_loop: Callable[[], None]
 
-    def announce(self, event: events.PackagePublishedV1) -> None:
-        """Step 3 of the seed: every peer is to hear it, but the one that it came from."""
+    def announce(self, event: events.PackagePublishedV1 | events.CatalogueChangedV1) -> None:
+        """Step 3 of the seed, and whatever else is new in our feed: every peer is to hear it, but the one that it came from."""
         with self.peers.changing() as changes:
             for peer in changes.active_peers():
                 if str(peer.peer_id) != event.received_from:
@@ -54,7 +56,7 @@ class AnnouncingHandlers:
             with self.peers.changing() as changes:
                 changes.drop_announcement(announcement.peer_id)
             try:
-                self.client.announce(peer, epoch, seq)
+                self.client.announce(peer, peer.epoch_shown(epoch), seq)
                 log.info("peer_announced_to", peer_id=announcement.peer_id, seq=seq)
             except (PeerUnreachable, PeerLied) as failure:
                 error = failure
@@ -65,9 +67,15 @@ class AnnouncingHandlers:
         with self.peers.changing() as changes:
             fresh = changes.peer(str(peer.peer_id)) or peer
             if error is None:
-                changes.save_peer(replace(fresh, last_contact=now, last_error=None))
+                # Who has an error hears us again: its feed is read now, not at its next turn.
+                next_poll = now if fresh.last_error else fresh.next_poll
+                changes.save_peer(replace(fresh, last_contact=now, last_error=None, next_poll=next_poll))
                 return
-            changes.save_peer(replace(fresh, last_error=str(error)[:300]))
+            if isinstance(error, ClocksDiffer):
+                fresh = note_skew(changes, fresh, error.seconds, str(error))
+            # A new key, theirs or ours, is dealt with by who reads the feed.
+            next_poll = now if isinstance(error, PeerRotated | PeerRefused) else fresh.next_poll
+            changes.save_peer(replace(fresh, last_error=str(error)[:300], next_poll=next_poll))
             if announcement.attempts < _LAST_ATTEMPT:
                 wait = dt.timedelta(seconds=2**announcement.attempts)
                 changes.announce_to(announcement.peer_id, now + wait, announcement.attempts + 1)
@@ -76,4 +84,7 @@ class AnnouncingHandlers:
     def hear(self, peer_id: str, epoch: str, seq: int) -> None:
         """A peer rang."""
         with self.peers.changing() as changes:
+            peer = changes.peer(peer_id)
+            if peer is not None:
+                changes.save_peer(peer.heard_of(epoch[:64], min(seq, _MOST_SEQ), correlation_id()))
             changes.dispatch(events.PeerAnnouncedV1(peer_id=peer_id, epoch=epoch, seq=seq))

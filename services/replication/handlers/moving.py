@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 from services.replication.domain.peer import Peer
 from services.replication.domain.sources import SourceBook, is_too_slow
 from services.replication.domain.transfer import OPEN_STATES, Claim, TransferState
-from services.replication.handlers.planning import assemble
-from services.replication.ports import Background, PeerClient, Peers, StartBackground, StorageService, Transfers
+from services.replication.handlers.planning import assemble, forget_source
+from services.replication.ports import Background, PeerClient, Peers, SourceLacks, StartBackground, StorageService, Transfers
 from shared.contracts import events
 from shared.core.digest import CHUNK_SIZE, ChunkDigests, chunk_length
 from shared.core.errors import InsufficientSpace, NotFound, PeerLied, PeerUnreachable
@@ -100,6 +100,9 @@ class MovingHandlers:
             self._strike(claim, peer, error)
         except ClaimLost:
             log.info("slice_claim_lost")
+        except SourceLacks as error:
+            forget_source(self.peers, peer, claim.package_id, error)
+            self.transfers.give_back(claim, self.clock())
         except (PeerUnreachable, PeerLied) as error:
             self.sources.failed(str(peer.peer_id), time.monotonic())
             wait = dt.timedelta(seconds=0 if len(candidates) > 1 else 2 ** min(claim.attempts, _LONGEST_WAIT))

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.replication.domain.catalogue import WANTED, Holding
 from services.replication.domain.peer import Peer
+from services.replication.domain.records import portions
 from services.replication.domain.transfer import ENDED_STATES, OPEN_STATES, Transfer, TransferState
-from services.replication.ports import PeerClient, Peers, StorageService, TransferChanges, Transfers
+from services.replication.ports import PeerClient, Peers, SourceLacks, StorageService, TransferChanges, Transfers
 from shared.contracts import events
 from shared.core.digest import RECORD_SIZE, ChunkDigests, chunk_count
 from shared.core.errors import InsufficientSpace, ManifestInvalid, PeerLied, PeerUnreachable
@@ -20,8 +22,8 @@ from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.logging import bound, correlation_id, get_logger
 
 log = get_logger(__name__)
-_HERE = ("published", "superseded")
-"""States in which storage has the verified bytes of a package."""
+_PORTION = 200
+"""Packages in one question to storage; it answers no more."""
 
 
 @dataclass
@@ -42,14 +44,19 @@ class PlanningHandlers:
     def plan_wanted(self, event: events.PackageWantedV1) -> None:
         """Reserve space, get the chunk list, cut the slices. Knowing the package already is success.
 
-        With no room, or no source that answers, nothing is planned: storage rings again while the package is wanted.
+        With no room, or no source that answers and whose feed is read to its end, nothing is planned: storage rings again while the
+        package is wanted.
         """
         with self.transfers.changing() as changes:
             known = changes.of_package(event.package_id)
         if known and known.state not in ENDED_STATES:
             self.ring_workers()
             return
-        sources = [peer for peer in self.peers.sources_of(event.package_id) if peer.is_source(self.clock())]
+        if self.storage.state_of(event.package_id) != WANTED:
+            log.info("transfer_not_planned", package_id=event.package_id, code="NOT_WANTED")
+            return
+        able = [peer for peer in self.peers.sources_of(event.package_id) if peer.is_source(self.clock())]
+        sources = [peer for peer in able if not peer.catching_up]
         if not sources:
             log.info("transfer_waits_for_source", package_id=event.package_id, name=event.name)
             return
@@ -91,6 +98,8 @@ class PlanningHandlers:
                 packed = self.client.chunk_digests(peer, manifest.package_id, chunk_count(manifest.size) * RECORD_SIZE)
                 chunks = ChunkDigests(packed)
                 manifest.check_chunk_list(chunks)
+            except SourceLacks as error:
+                forget_source(self.peers, peer, manifest.package_id, error)
             except (PeerUnreachable, PeerLied, ManifestInvalid) as error:
                 log.warning("chunk_list_refused", peer_id=str(peer.peer_id), package_id=manifest.package_id, error=str(error))
             else:
@@ -119,32 +128,46 @@ class PlanningHandlers:
         """The package was refused here."""
         self._end(event.package_id, TransferState.FAILED, f"{event.code}: {event.reason}")
 
-    def _end(self, package_id: str, state: TransferState, error: str | None) -> None:
+    def stop(self, event: events.PackageDeletedV1 | events.PackageWithdrawnV1) -> None:
+        """The package is not to be here: what was fetched of it is dropped."""
+        self._end(event.package_id, TransferState.FAILED, event.type.split(".")[1], drop=True)
+
+    def _end(self, package_id: str, state: TransferState, error: str | None, *, drop: bool = False) -> None:
         now = self.clock()
         with self.transfers.changing() as changes:
             transfer = changes.of_package(package_id)
             if transfer is None or transfer.state in ENDED_STATES:
                 return
             changes.save(replace(transfer, state=state, finished=now, changed=now, error=error))
-        if transfer.state in OPEN_STATES:
+        if drop or transfer.state in OPEN_STATES:
             self.store.drop_incoming(transfer.transfer_id)
 
     def sweep(self, stale_seconds: float) -> None:
         """Ring again for what was assembled and not verified since; end what storage has settled, if its word was lost."""
         before = self.clock() - dt.timedelta(seconds=stale_seconds)
-        for transfer in self.transfers.stale_assembled(before):
-            with bound(correlation_id=transfer.correlation_id):
-                self._revive(transfer)
+        old = [*self.transfers.stale_assembled(before), *self.transfers.open_since(before)]
+        for portion in portions(old, _PORTION):
+            here = self.storage.holdings([transfer.package_id for transfer in portion])
+            for transfer in portion:
+                with bound(correlation_id=transfer.correlation_id):
+                    self._revive(transfer, here.get(transfer.package_id))
 
-    def _revive(self, transfer: Transfer) -> None:
-        state = self.storage.state_of(transfer.package_id)
-        if state in _HERE:
+    def _revive(self, transfer: Transfer, here: Holding | None) -> None:
+        if here is not None and here.bytes_here:
             self._end(transfer.package_id, TransferState.DONE, None)
-        elif state == "quarantined":
-            self._end(transfer.package_id, TransferState.FAILED, "the package was put in quarantine")
-        else:
+        elif here is None or here.state != WANTED:
+            state = here.state if here else "unknown"
+            self._end(transfer.package_id, TransferState.FAILED, f"the package is not wanted any more: it is {state}", drop=True)
+        elif transfer.state is TransferState.ASSEMBLED:
             with self.transfers.changing() as changes:
                 assemble(changes, transfer, self.clock())
+
+
+def forget_source(peers: Peers, peer: Peer, package_id: str, error: SourceLacks) -> None:
+    """This peer does not have the package, or does not give it to us; its feed will say when that changes."""
+    with peers.changing() as changes:
+        changes.add_sources(str(peer.peer_id), [package_id], has_bytes=False)
+    log.warning("source_forgotten", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))
 
 
 def assemble(changes: TransferChanges, transfer: Transfer, now: dt.datetime) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.replication.domain.transfer import Transfer
-from services.replication.ports import Transfers
+from services.replication.ports import Peers, Transfers
 from shared.core.times import to_text, to_text_or_none
 
 _MOST = 1000
@@ -17,6 +17,7 @@ class Questions:
     """Reads transfers for the door."""
 
     transfers: Transfers
+    peers: Peers
 
     def list_transfers(self, limit: int) -> dict[str, Any]:
         """Transfers, newest first."""
@@ -24,7 +25,11 @@ class Questions:
 
     def figures(self) -> dict[str, float]:
         """Counts for metrics and status."""
-        return self.transfers.figures()
+        return self.transfers.figures() | self.peers.figures()
+
+    def transfer_progress(self, package_ids: list[str]) -> dict[str, int]:
+        """How far the packages that are on their way to here are, in percent."""
+        return self.transfers.progress(package_ids[:_MOST])
 
 
 def describe_transfer(transfer: Transfer, bytes_done: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Registration: invitations, both sides of joining, and who may speak at all. See `shared.core.invitation`."""
+"""Registration: invitations, and both sides of joining. See `shared.core.invitation`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.handlers.relations import RelationsHandlers, describe_peer
 from services.replication.ports import PeerChanges, PeerClient, Peers, Signatures
 from shared.contracts import events
-from shared.core.errors import Forbidden, InvalidInput, NotFound, PeerLied, Unauthenticated
+from shared.core.errors import Forbidden, InvalidInput, PeerLied, Unauthenticated
 from shared.core.identity import InstanceId
 from shared.core.invitation import ADDRESS, MAX_WRONG_PROOFS, VALID_SECONDS, Invitation, proof
-from shared.core.times import rfc3339, rfc3339_or_none
+from shared.core.staging import Tags
+from shared.core.times import rfc3339
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
-PROTOCOL_VERSIONS = [1]
 _LONGEST_INVITATION_SECONDS = 30 * 24 * 3600
 _LONGEST_URL = 500
 _NAME = re.compile(r"[\w .-]{1,60}")
@@ -31,47 +33,63 @@ _NONCE = re.compile(r"[\w-]{8,128}", re.ASCII)
 
 @dataclass
 class RegistrationHandlers:
-    """Everything about trust between instances."""
+    """How instances come to trust each other."""
 
     peers: Peers
     client: PeerClient
     signatures: Signatures
     clock: Any
+    relations: RelationsHandlers
     instance_name: str
     public_url: str
+    protocols: Sequence[int] = (1, 2)
+    """Versions of the peer protocol that we speak."""
 
-    def create_invitation(self, created_by: str, valid_seconds: int | None) -> dict[str, Any]:
+    def create_invitation(
+        self,
+        created_by: str,
+        valid_seconds: int | None,
+        tags: object = None,
+        steward: bool = False,  # noqa: FBT001, FBT002 - as it comes over RPC
+    ) -> dict[str, Any]:
         """An invitation to this instance; the text holds the secret and is not kept.
 
+        Who joins is let see packages with these staging tags, and may write about ours if it is to be a `steward`.
+
         Raises:
-            InvalidInput: if it would be valid for longer than 30 days.
+            InvalidInput: if it would be valid for longer than 30 days; STAGE_UNKNOWN or TAG_INVALID.
         """
+        seen = self._checked(tags)
         seconds = VALID_SECONDS if valid_seconds is None else valid_seconds
         if not 0 < seconds <= _LONGEST_INVITATION_SECONDS:
             raise InvalidInput(f"an invitation is valid for 1 to {_LONGEST_INVITATION_SECONDS} seconds", "VALIDITY_INVALID")
         invitation = Invitation.create(self.public_url, InstanceId(self.signatures.identity[0]))
         expires = self.clock() + dt.timedelta(seconds=seconds)
         with self.peers.changing() as changes:
-            changes.save_invitation(OpenInvitation(invitation.lookup, invitation.proof_key, created_by, expires))
+            changes.save_invitation(
+                OpenInvitation(invitation.lookup, invitation.proof_key, created_by, expires, tags=seen, steward=bool(steward))
+            )
         log.info("peer_invited", created_by=created_by, expires=expires.isoformat())
         return {"invitation": str(invitation), "expires": rfc3339(expires)}
 
-    def join(self, invitation_text: str) -> dict[str, Any]:
-        """Register with the instance that invited us, and pin its key.
+    def join(self, invitation_text: str, tags: object = None) -> dict[str, Any]:
+        """Register with the instance that invited us, and pin its key; it becomes a steward of our packages.
+
+        It is let see packages with these staging tags; None leaves it at what it saw before, or at none.
 
         Raises:
-            InvalidInput: if the invitation cannot be read or is our own.
+            InvalidInput: if the invitation cannot be read or is our own; STAGE_UNKNOWN or TAG_INVALID.
             PeerUnreachable: if nobody answers at its address.
             Forbidden: if it is refused there.
             PeerLied: if who answers does not know the secret.
         """
-        invitation = Invitation.parse(invitation_text)
+        invitation, seen = Invitation.parse(invitation_text), self._checked(tags)
         my_id, my_key = self.signatures.identity
         if str(invitation.instance_id) == my_id:
             raise InvalidInput("this invitation is to this very instance: paste it at the other one", "INVITATION_IS_OWN")
         nonce = secrets.token_urlsafe(18)
         request = {
-            "protocol": PROTOCOL_VERSIONS,
+            "protocol": sorted(self.protocols),
             "instance_id": my_id,
             "public_key": base64.b64encode(my_key).decode(),
             "name": self.instance_name,
@@ -86,8 +104,9 @@ class RegistrationHandlers:
         if peer.peer_id != invitation.instance_id or not hmac.compare_digest(expected, str(answer.get("proof"))):
             raise PeerLied("who answered at that address is not who invited: nothing was pinned")
         with self.peers.changing() as changes:
-            self._pin(changes, peer)
-        return describe_peer(peer)
+            pinned = self._pin(changes, peer, seen, steward=True)
+        self.relations.declare()
+        return describe_peer(pinned)
 
     def accept_registration(self, public_key: str, request: dict[str, Any]) -> dict[str, Any]:
         """The other side of `join`: a request signed with a key that is not known yet, proved by an invitation.
@@ -117,12 +136,13 @@ class RegistrationHandlers:
             invitation = self._proven(changes, joining, wish)
             if invitation is not None:
                 changes.save_invitation(replace(invitation, used_by=str(joining.peer_id)))
-                self._pin(changes, joining)
+                self._pin(changes, joining, invitation.tags, steward=invitation.steward)
         if invitation is None:
             raise Forbidden("the invitation is unknown, used, expired or not proved; ask for a new one", "INVITATION_REFUSED")
+        self.relations.declare()
         my_id, my_key = self.signatures.identity
         return {
-            "protocol": PROTOCOL_VERSIONS,
+            "protocol": sorted(self.protocols),
             "instance_id": my_id,
             "public_key": base64.b64encode(my_key).decode(),
             "name": self.instance_name,
@@ -142,21 +162,29 @@ class RegistrationHandlers:
             return None
         return invitation
 
-    def _pin(self, changes: PeerChanges, peer: Peer) -> None:
+    def _pin(self, changes: PeerChanges, peer: Peer, tags: Tags | None, *, steward: bool) -> Peer:
+        """Who is made a steward by either side of crossing registrations is one; a dismissed one needs to be made one again."""
         known = changes.peer(str(peer.peer_id))
         now = self.clock()
         if known:
-            peer = replace(known, name=peer.name, url=peer.url, state=PeerState.ACTIVE, banned_until=None, strikes=0)
-        changes.save_peer(replace(peer, last_contact=now, next_poll=now))
+            peer = replace(known, name=peer.name, url=peer.url, protocol=peer.protocol, state=PeerState.ACTIVE, revoked_since=None)
+            peer = replace(peer, banned_until=None, strikes=0)
+        peer = peer if tags is None else peer.seeing(tags)
+        peer = replace(peer.as_steward(peer.steward or steward, now), last_contact=now, next_poll=now)
+        changes.save_peer(peer)
         changes.dispatch(events.PeerRegisteredV1(peer_id=str(peer.peer_id), name=peer.name))
-        log.info("peer_registered", peer_id=str(peer.peer_id), name=peer.name, url=peer.url)
+        log.info("peer_registered", peer_id=str(peer.peer_id), name=peer.name, url=peer.url, tags=sorted(peer.tags), steward=peer.steward)
+        return peer
+
+    def _checked(self, tags: object) -> Tags | None:
+        return None if tags is None else self.relations.stages.check(tags, bearer=True)
 
     def _peer_of(self, document: dict[str, Any], url: str) -> Peer:
         try:
             raw_key = _decoded(str(document["public_key"]))
             peer_id = InstanceId.parse(str(document["instance_id"]))
             name = str(document["name"] or "")
-            spoken = set(document["protocol"]) & set(PROTOCOL_VERSIONS)
+            spoken = {version for version in self.protocols if version in document["protocol"]}
         except (KeyError, TypeError, ValueError) as error:
             raise PeerLied(f"the registration lacks a field: {error}") from error
         if not peer_id.belongs_to(raw_key):
@@ -167,42 +195,7 @@ class RegistrationHandlers:
             raise PeerLied("the name is no name of an instance")
         if len(url) > _LONGEST_URL or not ADDRESS.fullmatch(url):
             raise PeerLied("the address is no URL")
-        return Peer(peer_id, raw_key, name, url.rstrip("/"), self.clock())
-
-    def authenticate(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Which peer sent a request; each request counts once, also after a restart.
-
-        Raises:
-            Unauthenticated: if no active peer signed it, for us, now, for the first time.
-        """
-        sender = self.signatures.verify(request, self._active_key)
-        with self.peers.changing() as changes:
-            if not changes.add_nonce(sender.peer_id, sender.nonce, sender.expires):
-                raise Unauthenticated("the nonce was seen before")
-        return {"peer_id": sender.peer_id}
-
-    def _active_key(self, peer_id: str) -> bytes | None:
-        peer = self.peers.get(peer_id)
-        return peer.public_key if peer and peer.state is PeerState.ACTIVE else None
-
-    def list_peers(self) -> dict[str, Any]:
-        """Every peer."""
-        return {"items": [describe_peer(peer) for peer in self.peers.all()]}
-
-    def revoke(self, peer_id: str, revoked_by: str) -> None:
-        """This peer is deaf and mute from now on.
-
-        Raises:
-            NotFound: if there is no such peer.
-        """
-        with self.peers.changing() as changes:
-            peer = changes.peer(peer_id)
-            if peer is None:
-                raise NotFound(f"there is no peer {peer_id[:60]!r}")
-            changes.save_peer(replace(peer, state=PeerState.REVOKED))
-            changes.drop_announcement(peer_id)
-            changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name))
-        log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
+        return Peer(peer_id, raw_key, name, url.rstrip("/"), self.clock(), protocol=max(spoken))
 
 
 def _decoded(public_key: str) -> bytes:
@@ -223,16 +216,3 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Unauthenticated("the body is no object")
     return document
-
-
-def describe_peer(peer: Peer) -> dict[str, Any]:
-    """A peer as the Admin API shows it."""
-    return {
-        "peer_id": str(peer.peer_id),
-        "name": peer.name,
-        "url": peer.url,
-        "state": peer.state.value,
-        "last_contact": rfc3339_or_none(peer.last_contact),
-        "last_error": peer.last_error,
-        "banned_until": rfc3339_or_none(peer.banned_until),
-    }

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from services.replication.adapters.signatures import KeySignatures
 from services.replication.domain.peer import Peer
 from services.replication.domain.sources import SourceBook
 from services.replication.domain.transfer import Transfer
 from services.replication.handlers.announcing import AnnouncingHandlers
+from services.replication.handlers.drifting import DriftingHandlers
+from services.replication.handlers.foreseeing import ForeseeingHandlers
+from services.replication.handlers.learning import LearningHandlers
 from services.replication.handlers.moving import MovingHandlers, MovingLimits
 from services.replication.handlers.planning import PlanningHandlers
 from services.replication.handlers.pulling import PullingHandlers
+from services.replication.handlers.relations import RelationsHandlers
+from services.replication.handlers.rotating import RotatingHandlers
+from services.replication.handlers.surveying import SurveyingHandlers
 from shared.contracts.events import Event, PackagePublishedV1, PackageWantedV1
+from shared.core.errors import OdstError
 from shared.core.layout import Layout
+from shared.core.staging import Stages
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
-from shared.runtime.keys import open_manifest
+from shared.runtime.keys import InstanceKey, open_manifest, open_rotation
 from shared.testing.builders import Signed, a_peer
 from shared.testing.fakes.clock import FakeClock
-from shared.testing.fakes.peer_client import FakePeerClient, FakeSite, FakeStorageService
+from shared.testing.fakes.peer_client import FakePeerClient, FakeSite
 from shared.testing.fakes.peers import FakePeers
+from shared.testing.fakes.storage_service import FakeStorageService
 from shared.testing.fakes.transfers import FakeTransfers
 
+STAGES = Stages(("development", "test", "production"))
 LIMITS = MovingLimits(dt.timedelta(seconds=15), 0, 3, dt.timedelta(hours=1))
 
 
@@ -60,12 +72,30 @@ class Bench:
         self.store = FilesystemByteStore(Layout(folder), free_floor_bytes=free_floor_bytes)
         self.rings = 0
         common = (self.peers, self.client, self.storage)
+        self.key = InstanceKey.generate()
+        self.signatures = KeySignatures(self.key)
         self.announcing = AnnouncingHandlers(*common, self.clock, self._ring)
-        self.pulling = PullingHandlers(*common, self.clock, 300, lambda _key: nullcontext())
+        self.relations = RelationsHandlers(self.peers, self.storage, self.clock, STAGES, self._ring)
+        self.rotating = RotatingHandlers(*common, self.signatures, self.relations, self.clock, open_rotation)
+        self.learning = LearningHandlers(*common, self.clock)
+        self.drifting = DriftingHandlers(*common, self.learning, self.clock, 86400)
+        self.pulling = self.puller((1, 2))
+        looking = (self.peers, self.transfers, self.client, self.storage, self.signatures, together)
+        self.surveying = SurveyingHandlers(*looking, "US")
+        self.foreseeing = ForeseeingHandlers(
+            self.peers, self.client, self.storage, together, STAGES, "US", frozenset({"test"}), lambda: self.signatures.identity[0]
+        )
         self.planning = PlanningHandlers(
             self.peers, self.transfers, self.client, self.storage, self.store, self.clock, open_manifest, _now, self._ring, slice_chunks
         )
         self.moving = self.worker("worker")
+
+    def puller(self, protocols: tuple[int, ...]) -> PullingHandlers:
+        """A reader of feeds that speaks these versions."""
+        parts = (self.learning, self.drifting, self.rotating)
+        return PullingHandlers(
+            self.peers, self.client, *parts, self.clock, 300, protocols, lambda _key: nullcontext(), self._ring, random.Random(1)
+        )
 
     def worker(self, name: str) -> MovingHandlers:
         """One more worker on the same lists."""
@@ -90,9 +120,14 @@ class Bench:
         """What was said, about peers and about transfers."""
         return [*self.peers.dispatched, *self.transfers.dispatched]
 
-    def meet(self, name: str, *packages: Signed, **fields: Any) -> tuple[Peer, FakeSite]:
+    @staticmethod
+    def later() -> dt.datetime:
+        """An hour after the clock's start."""
+        return FakeClock().pass_seconds(3600)
+
+    def meet(self, name: str, *packages: Signed, key: InstanceKey | None = None, **fields: Any) -> tuple[Peer, FakeSite]:
         """A registered peer that has these packages, and is known to."""
-        peer = a_peer(name, **fields)
+        peer = a_peer(name, key, **fields)
         with self.peers.changing() as changes:
             changes.save_peer(peer)
             changes.add_sources(str(peer.peer_id), [package.package_id for package in packages])
@@ -105,6 +140,17 @@ class Bench:
         found = self.peers.get(str(peer.peer_id))
         assert found is not None
         return found
+
+    def change(self, peer: Peer, **fields: Any) -> Peer:
+        """A peer as it is known now, with other fields."""
+        changed = replace(self.peer(peer), **fields)
+        with self.peers.changing() as changes:
+            changes.save_peer(changed)
+        return changed
+
+    def pull(self, peer: Peer) -> None:
+        """Read its feed."""
+        self.pulling.pull(str(peer.peer_id))
 
     def want(self, package: Signed) -> None:
         """Storage wants this package and rings."""
@@ -128,6 +174,18 @@ class Bench:
         """What lies in the incoming area for the newest transfer."""
         with self.store.open_incoming(self.transfer().transfer_id) as file:
             return file.read()
+
+
+def together(functions: Sequence[Callable[[], Any]], _seconds: float) -> list[Any]:
+    """`Together`, one after the other."""
+    return [_or_none(function) for function in functions]
+
+
+def _or_none(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except OdstError:
+        return None
 
 
 def _now(function: Callable[..., Any], *arguments: Any) -> Any:

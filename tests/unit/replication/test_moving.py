@@ -272,3 +272,18 @@ def test_a_full_disk_gives_the_slice_back_for_a_while(bench: Bench, monkeypatch:
     bench.clock.pass_seconds(11)
     bench.move_all()
     assert bench.moved() == PACKAGE.content
+
+
+def test_a_source_that_gives_nothing_is_one_no_longer(bench: Bench) -> None:
+    """It answers 403 or 404: asked once, and the next one that has the package at once."""
+    _, lacking = bench.meet("lacking", PACKAGE)
+    bench.want(PACKAGE)
+    lacking.lacks, lacking.asked = {PACKAGE.package_id}, []
+    bench.moving.step()
+    assert bench.peers.sources_of(PACKAGE.package_id) == []
+
+    bench.meet("honest", PACKAGE)
+    bench.move_all()
+
+    assert bench.transfer().state is TransferState.ASSEMBLED
+    assert len([what for what, _ in lacking.asked if what == "content"]) == 1

@@ -203,3 +203,68 @@ def test_an_assembled_transfer_whose_end_was_not_heard_is_ended(bench: Bench, th
 
     assert bench.transfer().state is here
     assert len(bench.said) == 1
+
+
+@pytest.mark.parametrize("state", ["superseded", "deleted", "withheld", "published", None])
+def test_what_is_not_wanted_any_more_is_not_planned(bench: Bench, state: str | None) -> None:
+    """The ring may be late."""
+    bench.meet("B", PACKAGE)
+    bench.storage.wants(PACKAGE)
+    bench.storage.states = {PACKAGE.package_id: state} if state else {}
+    manifest = PACKAGE.manifest
+
+    bench.planning.plan_wanted(events.PackageWantedV1(package_id=manifest.package_id, name=manifest.name.text, size=manifest.size))
+
+    assert bench.transfers.listed(10) == []
+
+
+@pytest.mark.parametrize("state", ["superseded-without-bytes", "deleted", "withheld", None])
+def test_a_transfer_of_what_is_not_wanted_any_more_is_ended(bench: Bench, state: str | None) -> None:
+    """A newer one has the name, for example, and nobody said so; its bytes are dropped."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    bench.storage.states = {PACKAGE.package_id: state} if state else {}
+    bench.clock.pass_seconds(21)
+
+    bench.planning.sweep(20)
+
+    assert bench.transfer().state is TransferState.FAILED
+    assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+def test_a_transfer_of_what_is_wanted_goes_on(bench: Bench) -> None:
+    """However long it takes."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    bench.clock.pass_seconds(3600)
+
+    bench.planning.sweep(20)
+
+    assert bench.transfer().state is TransferState.PLANNED
+
+
+def test_a_source_that_has_no_chunk_list_is_one_no_longer(bench: Bench) -> None:
+    """Until its feed says so again; the next one is asked."""
+    _, lacking = bench.meet("lacking", PACKAGE)
+    lacking.lacks = {PACKAGE.package_id}
+    honest, _ = bench.meet("honest", PACKAGE)
+
+    bench.want(PACKAGE)
+
+    assert bench.transfer().state is TransferState.PLANNED
+    assert bench.peers.sources_of(PACKAGE.package_id) == [honest]
+    assert bench.peers.shown_among([PACKAGE.package_id]) == {PACKAGE.package_id}
+
+
+def test_many_transfers_are_looked_after_in_portions(bench: Bench) -> None:
+    """Storage answers for 200 at a time; the others are not taken for unwanted."""
+    transfers = [a_transfer() for _ in range(201)]
+    bench.storage.states = dict.fromkeys((transfer.package_id for transfer in transfers), "wanted")
+    with bench.transfers.changing() as changes:
+        for transfer in transfers:
+            changes.save(transfer)
+    bench.clock.pass_seconds(21)
+
+    bench.planning.sweep(20)
+
+    assert {transfer.state for transfer, _ in bench.transfers.listed(300)} == {TransferState.PLANNED}

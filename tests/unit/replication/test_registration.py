@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from services.replication.adapters.signatures import KeySignatures
-from services.replication.domain.peer import PeerState
+from services.replication.domain.peer import Peer, PeerState
+from services.replication.handlers.authenticating import AuthenticatingHandlers
 from services.replication.handlers.registration import RegistrationHandlers
+from services.replication.handlers.relations import RelationsHandlers
 from shared.core.errors import Forbidden, InvalidInput, NotFound, PeerLied, Unauthenticated
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey
 from shared.testing.fakes.clock import FakeClock
 from shared.testing.fakes.peer_client import FakePeerClient
 from shared.testing.fakes.peers import FakePeers
+from shared.testing.fakes.storage_service import FakeStorageService
+from tests.unit.replication.replication_bench import STAGES
 
 
 class Site:
@@ -25,16 +29,25 @@ class Site:
     def __init__(self, name: str) -> None:
         self.key, self.clock, self.peers, self.client = InstanceKey.generate(), FakeClock(), FakePeers(), FakePeerClient()
         url = f"http://{name.lower()}.example"
-        self.desk = RegistrationHandlers(self.peers, self.client, KeySignatures(self.key), self.clock, name, url)
+        self.storage, signatures = FakeStorageService(), KeySignatures(self.key)
+        self.relations = RelationsHandlers(self.peers, self.storage, self.clock, STAGES, lambda: None)
+        self.desk = RegistrationHandlers(self.peers, self.client, signatures, self.clock, self.relations, name, url)
+        self.door = AuthenticatingHandlers(self.peers, signatures, self.clock)
 
     @property
     def peer_id(self) -> str:
         """Its instance id."""
         return str(self.key.instance_id)
 
-    def invite(self, valid_seconds: int | None = None) -> str:
+    def invite(self, valid_seconds: int | None = None, tags: list[str] | None = None, *, steward: bool = False) -> str:
         """A new invitation."""
-        return str(self.desk.create_invitation("admin", valid_seconds)["invitation"])
+        return str(self.desk.create_invitation("admin", valid_seconds, tags, steward)["invitation"])
+
+    def peer(self, other: Site) -> Peer:
+        """The other one as it is known here."""
+        found = self.peers.get(other.peer_id)
+        assert found is not None
+        return found
 
     def signed(self, document: dict[str, Any], recipient: Site) -> dict[str, Any]:
         """A request as the recipient's door hands it on."""
@@ -159,7 +172,7 @@ def test_an_impostor_in_the_middle_is_found_out(sites: tuple[Site, Site]) -> Non
     deliver = b.client.registrar
     assert deliver is not None
     impostor = Site("X")
-    answers: list[dict[str, Any]] = [{"proof": "0" * 64}, {"instance_id": impostor.peer_id}, {"public_key": "AAAA"}, {"protocol": [2]}]
+    answers: list[dict[str, Any]] = [{"proof": "0" * 64}, {"instance_id": impostor.peer_id}, {"public_key": "AAAA"}, {"protocol": [3]}]
 
     for change in answers:
         b.client.registrar = lambda document, change=change: deliver(document) | change
@@ -234,26 +247,26 @@ def test_a_request_counts_once_and_only_from_an_active_peer(sites: tuple[Site, S
     b.desk.join(a.invite())
     request = b.signed({}, a)
 
-    assert a.desk.authenticate(request) == {"peer_id": b.peer_id}
+    assert a.door.authenticate(request) == {"peer_id": b.peer_id, "view": {"tags": [], "ever": ["."], "number": 0}}
     with pytest.raises(Unauthenticated, match="seen before"):
-        a.desk.authenticate(request)
-    a.desk.revoke(b.peer_id, "admin")
+        a.door.authenticate(request)
+    a.relations.revoke(b.peer_id, "admin")
     with pytest.raises(Unauthenticated):
-        a.desk.authenticate(b.signed({}, a))
+        a.door.authenticate(b.signed({}, a))
 
 
 def test_a_revoked_peer_may_be_invited_again(sites: tuple[Site, Site]) -> None:
     """What was read of its feed is kept; strikes and bans are forgiven."""
     a, b = sites
     b.desk.join(a.invite())
-    a.desk.revoke(b.peer_id, "admin")
-    assert a.desk.list_peers()["items"][0]["state"] == "revoked"
+    a.relations.revoke(b.peer_id, "admin")
+    assert a.relations.list_peers()["items"][0]["state"] == "revoked"
 
     b.desk.join(a.invite())
 
     assert a.knows(b)
     with pytest.raises(NotFound):
-        a.desk.revoke("nobody", "admin")
+        a.relations.revoke("nobody", "admin")
 
 
 def test_what_is_shown_of_a_peer_has_no_secret(sites: tuple[Site, Site]) -> None:
@@ -261,7 +274,66 @@ def test_what_is_shown_of_a_peer_has_no_secret(sites: tuple[Site, Site]) -> None
     a, b = sites
     b.desk.join(a.invite())
 
-    (shown,) = a.desk.list_peers()["items"]
+    (shown,) = a.relations.list_peers()["items"]
 
     assert shown["last_contact"] == a.clock().astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert set(shown) == {"peer_id", "name", "url", "state", "last_contact", "last_error", "banned_until"}
+    told = {"peer_id", "name", "url", "state", "last_contact", "last_pull", "last_error", "banned_until"}
+    assert set(shown) == told | {"tags", "steward", "protocol", "behind", "clock_skew_seconds"}
+
+
+def test_what_a_registration_lets_see_is_each_sides_own(sites: tuple[Site, Site]) -> None:
+    """The inviter says it in the invitation, the joiner when it joins; neither is told to the other."""
+    a, b = sites
+
+    b.desk.join(a.invite(tags=["production"]), ["test"])
+
+    assert (a.peer(b).tags, b.peer(a).tags) == ({"production"}, {"test"})
+    assert a.door.authenticate(b.signed({}, a))["view"] == {"tags": ["production"], "ever": [".", "production"], "number": 1}
+
+
+@pytest.mark.parametrize("side", ["inviting", "joining"])
+def test_an_unknown_stage_is_refused_before_anything_happens(sites: tuple[Site, Site], side: str) -> None:
+    """With the stages that there are."""
+    a, b = sites
+
+    with pytest.raises(InvalidInput, match="production") as caught:
+        b.desk.join(a.invite(tags=["prod"] if side == "inviting" else None), ["prod"])
+
+    assert caught.value.code == "STAGE_UNKNOWN"
+    assert a.peers.all() == b.peers.all() == []
+
+
+@pytest.mark.parametrize("steward", [True, False])
+def test_who_joins_makes_the_inviter_a_steward(sites: tuple[Site, Site], steward: bool) -> None:  # noqa: FBT001 - both ways
+    """And is made one only if the invitation says so. Both declare it at once."""
+    a, b = sites
+
+    b.desk.join(a.invite(steward=steward))
+
+    assert b.storage.declared[-1] == ([{"instance_id": a.peer_id, "until": None}], [])
+    assert a.storage.declared[-1] == ([{"instance_id": b.peer_id, "until": None}] if steward else [], [])
+
+
+def test_registering_again_keeps_what_is_not_said_anew(sites: tuple[Site, Site]) -> None:
+    """Tags and stewards; a revoked peer that is invited again is trusted again."""
+    a, b = sites
+    b.desk.join(a.invite(tags=["test"], steward=True))
+    a.relations.revoke(b.peer_id, "admin")
+
+    b.desk.join(a.invite())
+
+    assert (a.peer(b).tags, a.peer(b).steward) == ({"test"}, True)
+    assert a.storage.declared[-1][1] == []
+
+
+def test_the_greatest_common_version_is_spoken(sites: tuple[Site, Site]) -> None:
+    """An instance that speaks the first one only is still a peer."""
+    a, b = sites
+    b.desk.protocols = (1,)
+
+    b.desk.join(a.invite())
+    assert (a.peer(b).protocol, b.peer(a).protocol) == (1, 1)
+
+    b.desk.protocols = (1, 2)
+    b.desk.join(a.invite())
+    assert (a.peer(b).protocol, b.peer(a).protocol) == (2, 2)

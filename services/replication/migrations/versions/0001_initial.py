@@ -92,7 +92,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
         sa.Column("event_id", sa.String(36), nullable=False, unique=True),
         sa.Column("type", sa.String(80), nullable=False),
         sa.Column("envelope", sa.Text, nullable=False),

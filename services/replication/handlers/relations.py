@@ -1,0 +1,114 @@
+"""Relations to peers: what a registration lets them see and say, how it ends, and what our charter says about that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.replication.domain.peer import Peer, PeerState
+from services.replication.ports import PeerChanges, Peers, StorageService
+from shared.contracts import events
+from shared.core.errors import NotFound, OdstError
+from shared.core.staging import Stages
+from shared.core.times import rfc3339_or_none
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass
+class RelationsHandlers:
+    """Everything about registrations once they stand."""
+
+    peers: Peers
+    storage: StorageService
+    clock: Any
+    stages: Stages
+    ring_loop: Callable[[], None]
+
+    def list_peers(self) -> dict[str, Any]:
+        """Every peer."""
+        return {"items": [describe_peer(peer) for peer in self.peers.all()]}
+
+    def change_peer(self, peer_id: str, tags: object, steward: bool | None, person: str) -> dict[str, Any]:  # noqa: FBT001 - as it comes
+        """Let a peer see other staging tags, or make it a steward of our packages, or dismiss it; None changes nothing.
+
+        Raises:
+            NotFound: if there is no such peer.
+            InvalidInput: STAGE_UNKNOWN or TAG_INVALID.
+        """
+        seen = None if tags is None else self.stages.check(tags, bearer=True)
+        with self.peers.changing() as changes:
+            before = _known(changes, peer_id)
+            peer = before if seen is None else before.seeing(seen)
+            peer = peer if steward is None else peer.as_steward(steward, self.clock())
+            changes.save_peer(peer)
+            changes.dispatch(_changed(peer, person))
+            if peer.view != before.view and peer.state is PeerState.ACTIVE:
+                changes.announce_to(peer_id, self.clock())
+        log.info("peer_changed", peer_id=peer_id, name=peer.name, tags=sorted(peer.tags), steward=peer.steward, person=person)
+        self.declare()
+        self.ring_loop()
+        return describe_peer(peer)
+
+    def revoke(self, peer_id: str, revoked_by: str) -> None:
+        """This peer is deaf and mute from now on, and our charter says so.
+
+        Raises:
+            NotFound: if there is no such peer.
+        """
+        with self.peers.changing() as changes:
+            peer = _known(changes, peer_id)
+            changes.save_peer(peer.revoked(self.clock()))
+            changes.drop_announcement(peer_id)
+            changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name, person=revoked_by))
+        log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
+        self.declare()
+
+    def revoked_elsewhere(self, event: events.InstanceRevokedV1) -> None:
+        """A steward of ours revoked an instance: if it is a peer, it is one no longer."""
+        peer = self.peers.get(event.instance_id)
+        if peer is not None and peer.state is PeerState.ACTIVE:
+            self.revoke(event.instance_id, event.revoked_by)
+
+    def declare(self) -> None:
+        """Tell storage the whole truth about stewards and revoked peers. If it cannot be reached, the next sweep does it."""
+        known = self.peers.all()
+        stewards = [peer.stewardship for peer in known]
+        revoked = [peer.revocation for peer in known]
+        try:
+            self.storage.declare_peers([one for one in stewards if one], [one for one in revoked if one])
+        except OdstError as error:
+            log.warning("peers_not_declared", code=error.code, error=str(error))
+
+
+def _known(changes: PeerChanges, peer_id: str) -> Peer:
+    peer = changes.peer(peer_id)
+    if peer is None:
+        raise NotFound(f"there is no peer {peer_id[:60]!r}")
+    return peer
+
+
+def _changed(peer: Peer, person: str) -> events.PeerChangedV1:
+    tags = tuple(sorted(peer.tags))
+    return events.PeerChangedV1(peer_id=str(peer.peer_id), name=peer.name, tags=tags, steward=peer.steward, person=person)
+
+
+def describe_peer(peer: Peer) -> dict[str, Any]:
+    """A peer as the Admin API shows it."""
+    return {
+        "peer_id": str(peer.peer_id),
+        "name": peer.name,
+        "url": peer.url,
+        "state": peer.state.value,
+        "tags": sorted(peer.tags),
+        "steward": peer.steward,
+        "protocol": peer.protocol,
+        "behind": peer.behind,
+        "last_contact": rfc3339_or_none(peer.last_contact),
+        "last_pull": rfc3339_or_none(peer.last_pull),
+        "last_error": peer.last_error,
+        "clock_skew_seconds": peer.clock_skew_seconds,
+        "banned_until": rfc3339_or_none(peer.banned_until),
+    }
