@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from services.directory.domain.audit import Entry
 from services.directory.domain.people import Credentials, Person
 from services.directory.domain.tokens import Token
 
@@ -43,6 +44,19 @@ class Register(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Numbers of `people` and `tokens`."""
+
+
+class AuditLog(Protocol):
+    """Entries, kept for good and numbered from 1 without gaps. Nothing in it is ever changed or removed."""
+
+    def append(self, entry: Entry) -> bool:
+        """Write an entry down under the next number; False, and nothing done, if its event is written down already."""
+
+    def page(self, before: int | None, limit: int) -> Sequence[tuple[int, Entry]]:
+        """Up to `limit` entries with their numbers, newest first: below the number `before`, or from the newest on."""
+
+    def count(self) -> int:
+        """How many entries there are."""
 
 
 class HandOver(Protocol):

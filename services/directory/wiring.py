@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.directory.adapters.argon2_passwords import Argon2Passwords
+from services.directory.adapters.audit import DatabaseAuditLog
 from services.directory.adapters.first_admin_file import FirstAdminFile
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.config import DirectorySettings
-from services.directory.handlers import DirectoryHandlers, FirstStart
+from services.directory.handlers import AuditTrail, DirectoryHandlers, FirstStart
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
@@ -21,6 +22,7 @@ class Directory:
     """The wired service."""
 
     handlers: DirectoryHandlers
+    audit: AuditTrail
     database: Database
     loops: tuple[Loop, ...] = ()
 
@@ -35,7 +37,7 @@ def build(settings: DirectorySettings) -> Directory:
     migrations.upgrade(database, Path(__file__).parent / "migrations")
     register = DatabaseRegister(database)
     FirstStart(register, FirstAdminFile(settings.first_admin_file), Argon2Passwords(), _now).run()
-    return Directory(DirectoryHandlers(register, _now), database)
+    return Directory(DirectoryHandlers(register, _now), AuditTrail(DatabaseAuditLog(database)), database)
 
 
 def _now() -> dt.datetime:

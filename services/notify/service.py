@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.notify.adapters.happening import HappeningProvider
 from services.notify.config import NotifySettings
 from services.notify.wiring import build
 from shared.contracts.events import (
+    CatalogueDriftedV1,
+    CatalogueRestoredV1,
+    CensusDifferedV1,
+    Event,
+    InstanceRevokedV1,
+    InstanceRotatedV1,
+    InstanceStaleV1,
     MessageDeadLetteredV1,
+    MetaOverruledV1,
+    PackageDeletedV1,
     PackagePublishedV1,
     PackageQuarantinedV1,
+    PackageRaisedV1,
+    PackageRestoredV1,
+    PackageRetaggedV1,
+    PackageWithdrawnV1,
     PeerBannedV1,
+    PeerChangedV1,
+    PeerClockSkewedV1,
+    PeerFeedWentBackV1,
     PeerRegisteredV1,
     PeerRevokedV1,
+    PromotionEndedV1,
+    PromotionRequestedV1,
+    RecordRefusedV1,
     TransferSuspectV1,
 )
 from shared.runtime.bus.answers import answers
-from shared.runtime.bus.handles import handles
+from shared.runtime.bus.handles import handles_all
+from shared.runtime.bus.happening import HappeningProvider
 from shared.runtime.services import Hosted, Wired, every
 
 
@@ -28,39 +47,35 @@ class NotifyService:
     wired = Wired(build)
     happening = HappeningProvider()
 
-    @handles(PackagePublishedV1)
-    def on_package_published(self, event: PackagePublishedV1) -> None:
-        """Step 3 of the seed, for people and programs."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(PackageQuarantinedV1)
-    def on_package_quarantined(self, event: PackageQuarantinedV1) -> None:
-        """A file was refused."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(PeerRegisteredV1)
-    def on_peer_registered(self, event: PeerRegisteredV1) -> None:
-        """A peer joined."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(PeerRevokedV1)
-    def on_peer_revoked(self, event: PeerRevokedV1) -> None:
-        """A peer was shut out."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(PeerBannedV1)
-    def on_peer_banned(self, event: PeerBannedV1) -> None:
-        """A peer lied."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(TransferSuspectV1)
-    def on_transfer_suspect(self, event: TransferSuspectV1) -> None:
-        """A manifest is suspect."""
-        self.wired.handlers.tell(event, self.happening)
-
-    @handles(MessageDeadLetteredV1)
-    def on_message_dead_lettered(self, event: MessageDeadLetteredV1) -> None:
-        """A message could not be handled."""
+    @handles_all(
+        PackagePublishedV1,
+        PackageQuarantinedV1,
+        PeerRegisteredV1,
+        PeerChangedV1,
+        PeerRevokedV1,
+        PeerBannedV1,
+        TransferSuspectV1,
+        PackageRetaggedV1,
+        PackageDeletedV1,
+        PackageRestoredV1,
+        PackageRaisedV1,
+        PackageWithdrawnV1,
+        PromotionRequestedV1,
+        PromotionEndedV1,
+        RecordRefusedV1,
+        MetaOverruledV1,
+        CatalogueRestoredV1,
+        InstanceStaleV1,
+        CensusDifferedV1,
+        InstanceRevokedV1,
+        InstanceRotatedV1,
+        CatalogueDriftedV1,
+        PeerFeedWentBackV1,
+        PeerClockSkewedV1,
+        MessageDeadLetteredV1,
+    )
+    def on_told(self, event: Event) -> None:
+        """Something that people and programs outside may want to know."""
         self.wired.handlers.tell(event, self.happening)
 
     @every

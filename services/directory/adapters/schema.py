@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -28,4 +28,18 @@ TOKENS = Table(
     Column("expires", String(32)),
     Column("last_used", String(32)),
     Column("revoked", String(32)),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", String(36), nullable=False, unique=True),
+    Column("type", String(80), nullable=False),
+    Column("source", String(40), nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("correlation_id", String(64), nullable=False),
+    Column("person", Text),
+    Column("subject", Text),
+    Column("data", Text, nullable=False),
 )

@@ -26,7 +26,7 @@ class DatabaseDeliveries:
 
     def make(self, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
         """Keep what `choose` wants delivered and is not here yet, in one transaction; how many."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             subscriptions = [subscription_of(row) for row in connection.execute(select(SUBSCRIPTIONS))]
             new = [one for one in choose(subscriptions) if not _is_known(connection, one)]
             for one in new:
@@ -62,7 +62,7 @@ class DatabaseDeliveries:
                 lease_until=None,
             )
         )
-        with self._database.write() as connection:
+        with self._database.write(alone=outcome.switches_off) as connection:
             settled = connection.execute(change).rowcount > 0
             if settled and outcome.switches_off:
                 _switch_off(connection, claim.subscription_id)

@@ -32,7 +32,7 @@ class DatabaseSubscriptions:
 
     def remove(self, subscription_id: str) -> bool:
         """Forget one with its deliveries; False if it is not there."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             connection.execute(delete(DELIVERIES).where(DELIVERIES.c.subscription_id == subscription_id))
             gone = connection.execute(delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id == subscription_id))
             return gone.rowcount > 0

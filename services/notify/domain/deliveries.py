@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.notify.domain.schedule import next_attempt
+from shared.contracts.happening import Happening
 
 MAX_BODY_BYTES = 20_000
 """Standard Webhooks asks for small payloads; larger ones are refused by some receivers."""
@@ -32,14 +33,6 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """The identity of an event: what its envelope said besides its data."""
-
-    event_id: str
-    time: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)

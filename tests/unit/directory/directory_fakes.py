@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from services.directory.domain.audit import Entry
 from services.directory.domain.people import Credentials, Person
 from services.directory.domain.tokens import Token
 
@@ -58,6 +59,29 @@ class FakeRegister:
     def counts(self) -> dict[str, int]:
         """Numbers of people and tokens."""
         return {"people": len(self.people), "tokens": len(self.kept)}
+
+
+@dataclass
+class FakeAuditLog:
+    """`AuditLog` in memory."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    def append(self, entry: Entry) -> bool:
+        """Write down what is new."""
+        if entry.event_id in {known.event_id for known in self.entries}:
+            return False
+        self.entries.append(entry)
+        return True
+
+    def page(self, before: int | None, limit: int) -> Sequence[tuple[int, Entry]]:
+        """Entries with their numbers, newest first."""
+        numbered = [(number, entry) for number, entry in enumerate(self.entries, 1) if before is None or number < before]
+        return numbered[::-1][:limit]
+
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self.entries)
 
 
 @dataclass

@@ -8,10 +8,11 @@ import json
 import pytest
 from standardwebhooks import Webhook
 
-from services.notify.domain.deliveries import Answer, Happening
+from services.notify.domain.deliveries import Answer
 from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.handlers import LEASE, Delivering, NotifyHandlers
 from shared.contracts.events import PackagePublishedV1, PeerRevokedV1
+from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput, NotFound
 from shared.testing.fakes.clock import NOON, FakeClock
 from tests.unit.notify.notify_fakes import FakeKeeper, FakeWeb, a_delivery, a_subscription
@@ -102,7 +103,11 @@ def test_a_delivery_is_signed_json(desk: Desk) -> None:
     ((url, body, headers),) = desk.web.posted
     told = Webhook(secret).verify(body, dict(headers))
     assert (url, headers["content-type"], headers["webhook-id"]) == ("https://hooks.example/x", "application/json", "msg_e7")
-    assert (told["type"], told["instance"], told["data"]) == ("peer.revoked.v1", "Berlin", {"peer_id": "PEER", "name": "Bonn"})
+    assert (told["type"], told["instance"], told["data"]) == (
+        "peer.revoked.v1",
+        "Berlin",
+        {"peer_id": "PEER", "name": "Bonn", "person": None},
+    )
 
 
 def test_every_try_has_the_same_id_and_body_and_its_own_timestamp(desk: Desk) -> None:
