@@ -6,6 +6,7 @@ import time
 
 import structlog
 from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, routes, uploads
@@ -36,6 +37,9 @@ def create_app(settings: ApiGatewaySettings) -> Flask:
 def assemble(outside: Outside) -> Flask:
     """All doors, on the given outside."""
     app = Flask("odst", static_folder=None)
+    app.json = DefaultJSONProvider(app)
+    # Documents keep the order in which services wrote them: for whoever reads them.
+    app.json.sort_keys = False
     app.url_map.merge_slashes = False
     app.url_map.converters["name"] = routes.AnyName
     problems.install(app)

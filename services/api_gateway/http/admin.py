@@ -1,33 +1,19 @@
-"""The Admin API but uploads: packages, peers, transfers, subscriptions, tokens. See `docs/admin-api.md`."""
+"""The Admin API but uploads and dead letters: subscriptions and tokens here, the rest in `admin_….py`. See `docs/admin-api.md`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, g, jsonify
 from pydantic import Field, StringConstraints
 
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http import admin_mesh, admin_packages, admin_peers, admin_staging
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import Body, read, whole_number
+from services.api_gateway.http.bodies import Body, page_limit, read
 from services.api_gateway.ports import Services
 
-_PAGE, _MOST = 100, 1000
-_JOIN_SECONDS = 30.0
 _YEAR = 366 * 24 * 3600
-
-
-class InvitationWish(Body):
-    """Body of `POST /invitations`."""
-
-    valid_seconds: Annotated[int, Field(gt=0)] | None = None
-
-
-class JoinWish(Body):
-    """Body of `POST /peers`."""
-
-    invitation: Annotated[str, StringConstraints(max_length=1000)]
 
 
 class SubscriptionWish(Body):
@@ -48,58 +34,13 @@ class TokenWish(Body):
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
     """All of them."""
     api = Blueprint("admin", __name__, url_prefix="/api/v1")
-    _packages(api, services, settings, guard)
-    _peers(api, services, guard)
+    api.register_blueprint(admin_packages.doors(services, settings, guard))
+    api.register_blueprint(admin_staging.doors(services, guard))
+    api.register_blueprint(admin_peers.doors(services, guard))
+    api.register_blueprint(admin_mesh.doors(services, settings, guard))
     _subscriptions(api, services, guard)
     _tokens(api, services, guard)
     return api
-
-
-def _packages(api: Blueprint, services: Services, settings: ApiGatewaySettings, guard: Guard) -> None:
-    def with_url(package: dict[str, Any]) -> dict[str, Any]:
-        return package | {"url": f"{settings.public_url.rstrip('/')}/packages/{quote(package['name'])}"}
-
-    @api.get("/packages")
-    @guard.requires("view")
-    def list_packages() -> Response:
-        limit = whole_number("limit", _PAGE, 1, _MOST)
-        page = services.call("storage", "list_packages", after=request.args.get("after"), limit=limit)
-        return jsonify(page | {"items": [with_url(package) for package in page["items"]]})
-
-    @api.get("/packages/<name:reference>")
-    @guard.requires("view")
-    def show_package(reference: str) -> Response:
-        return jsonify(with_url(services.call("storage", "show_package", reference=reference)))
-
-    @api.get("/transfers")
-    @guard.requires("view")
-    def list_transfers() -> Response:
-        return jsonify(services.call("replication", "list_transfers", limit=whole_number("limit", _PAGE, 1, _MOST)))
-
-
-def _peers(api: Blueprint, services: Services, guard: Guard) -> None:
-    @api.post("/invitations")
-    @guard.requires("administer")
-    def create_invitation() -> tuple[Response, int]:
-        wish = read(InvitationWish)
-        return jsonify(services.call("replication", "create_invitation", created_by=g.person, valid_seconds=wish.valid_seconds)), 201
-
-    @api.post("/peers")
-    @guard.requires("administer")
-    def join() -> tuple[Response, int]:
-        wish = read(JoinWish)
-        return jsonify(services.call("replication", "join", _timeout_seconds=_JOIN_SECONDS, invitation=wish.invitation)), 201
-
-    @api.get("/peers")
-    @guard.requires("view")
-    def list_peers() -> Response:
-        return jsonify(services.call("replication", "list_peers"))
-
-    @api.delete("/peers/<peer_id>")
-    @guard.requires("administer")
-    def revoke_peer(peer_id: str) -> tuple[str, int]:
-        services.call("replication", "revoke_peer", peer_id=peer_id, revoked_by=g.person)
-        return "", 204
 
 
 def _subscriptions(api: Blueprint, services: Services, guard: Guard) -> None:
@@ -123,7 +64,7 @@ def _subscriptions(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/deliveries")
     @guard.requires("view")
     def list_deliveries() -> Response:
-        return jsonify(services.call("notify", "list_deliveries", limit=whole_number("limit", _PAGE, 1, _MOST)))
+        return jsonify(services.call("notify", "list_deliveries", limit=page_limit()))
 
 
 def _tokens(api: Blueprint, services: Services, guard: Guard) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from flask import request
 from gunicorn.http.errors import ParseException
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.core.errors import InvalidInput
+from shared.core.staging import MAX_TAGS
 
 MAX_JSON_BYTES = 64 * 1024
 BODY_ERRORS = (OSError, ParseException)
 """What reading a body raises when the connection breaks, or its chunks are malformed."""
+
+TagList = Annotated[list[Annotated[str, StringConstraints(max_length=60)]], Field(max_length=MAX_TAGS)]
+"""Staging tags in a JSON body. Which of them there are, the service that keeps them says."""
 
 
 class Body(BaseModel):
@@ -63,3 +67,17 @@ def whole_number(name: str, default: int, least: int, most: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18 or not least <= int(text) <= most:  # noqa: PLR2004
         raise InvalidInput(f"{name} must be a whole number from {least} to {most}", "QUERY_INVALID")
     return int(text)
+
+
+def split(text: str | None) -> list[str]:
+    """The parts of a comma-separated list (RFC 9110, section 5.6.1: empty ones are nothing)."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def page_limit() -> int:
+    """How many items a list shall have: `limit` of the query.
+
+    Raises:
+        InvalidInput: as above.
+    """
+    return whole_number("limit", 100, 1, 1000)

@@ -25,7 +25,9 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.Unauthenticated, 401),
     (errors.Forbidden, 403),
     (errors.DigestMismatch, 400),
-    (errors.ManifestInvalid, 422),
+    (errors.RecordInvalid, 422),
+    (errors.RecordRefused, 422),
+    (errors.ClockAhead, 422),
     (errors.InvalidInput, 400),
 )
 """The first that fits; anything else is 500."""
@@ -46,8 +48,8 @@ def status_of(error: OdstError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An answer that says what is wrong and what to do."""
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    """An answer that says what is wrong and what to do; `more` are further members of the document."""
     document = {
         "type": f"urn:odst:error:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -55,6 +57,7 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
         "code": code,
         "detail": detail,
         "correlation_id": correlation_id(),
+        **more,
     }
     return Response(json.dumps(document), status, headers, mimetype="application/problem+json")
 

@@ -13,9 +13,9 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, request
 
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import BODY_ERRORS
+from services.api_gateway.http.bodies import BODY_ERRORS, split
 from services.api_gateway.http.declared import FIELDS, DeclaredDigests
-from services.api_gateway.http.forms import FormFile, Reads
+from services.api_gateway.http.forms import TAGS_FIELD, FormFile, Reads
 from services.api_gateway.ports import Services
 from shared.core.errors import InsufficientSpace, InvalidInput, OdstError
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -23,6 +23,8 @@ from shared.runtime.bytestore.syncing import SyncedWriter
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
+TAGS_HEADER = "Ods-Tags"
+"""Staging tags of a package that is PUT, with commas."""
 _BLOCK = 1 << 20
 
 
@@ -48,13 +50,13 @@ class Receiver:
     services: Services
     store: FilesystemByteStore
 
-    def receive(self, name: str, size: int | None, body: Reads, digests: DeclaredDigests) -> dict[str, Any]:
-        """Bytes to disk, checked and synced, then known to storage as received.
+    def receive(self, name: str, size: int | None, body: Reads, digests: DeclaredDigests, tags: list[str]) -> dict[str, Any]:
+        """Bytes to disk, checked and synced, then known to storage as received; the package will have these staging tags.
 
         Raises:
             InvalidInput, DigestMismatch, InsufficientSpace, …: after which nothing is left behind.
         """
-        with self._begun(name, size) as upload_id:
+        with self._begun(name, size, tags) as upload_id:
             self.store.reserve(upload_id, size)
             with self.store.open_incoming(upload_id) as file, SyncedWriter(file, self.store) as writer:
                 self._copy(body, writer, digests, keep_floor=size is None)
@@ -66,8 +68,9 @@ class Receiver:
             return upload
 
     @contextmanager
-    def _begun(self, name: str, size: int | None) -> Iterator[str]:
-        upload_id = self.services.call("storage", "begin_upload", name=name, size=size, uploaded_by=g.person)["upload_id"]
+    def _begun(self, name: str, size: int | None, tags: list[str]) -> Iterator[str]:
+        begun = self.services.call("storage", "begin_upload", name=name, size=size, uploaded_by=g.person, tags=tags)
+        upload_id: str = begun["upload_id"]
         try:
             yield upload_id
         except BaseException as error:
@@ -99,7 +102,8 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
     @guard.requires("upload")
     def put_package(name: str) -> tuple[Response, int, dict[str, str]]:
         _refuse_other_than_whole()
-        return _accepted(receiver.receive(name, request.content_length, Wire(), DeclaredDigests.of(request.headers)))
+        wanted = split(request.headers.get(TAGS_HEADER))
+        return _accepted(receiver.receive(name, request.content_length, Wire(), DeclaredDigests.of(request.headers), wanted))
 
     @api.put("/packages", strict_slashes=False)
     @guard.requires("upload")
@@ -112,8 +116,11 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
         _refuse_other_than_whole()
         if any(name in request.headers for name in FIELDS):
             raise InvalidInput("the digest of a form is not checked: declare the file's in its part, or use PUT", "DIGEST_UNSUPPORTED")
+        if TAGS_HEADER in request.headers:
+            raise InvalidInput(f"a form has its tags in its field `{TAGS_FIELD}`, not in {TAGS_HEADER}", "FORM_INVALID")
         file = FormFile(request.headers.get("Content-Type"), Wire())
-        return _accepted(receiver.receive(file.name, None, file, DeclaredDigests.of(file.headers)))
+        wanted = split(file.tags)
+        return _accepted(receiver.receive(file.name, None, file, DeclaredDigests.of(file.headers), wanted))
 
     @api.get("/uploads/<upload_id>")
     @guard.requires("view")
