@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -61,27 +61,36 @@ class Client:
         """The JSON at `/api/v1/<path>`."""
         return self._json("GET", path, params={key: value for key, value in query.items() if value is not None})
 
-    def post(self, path: str, document: dict[str, Any]) -> Any:
+    def post(self, path: str, document: dict[str, Any] | None = None) -> Any:
         """Send JSON; the answer's JSON. Values that are None are left out."""
-        return self._json("POST", path, json={key: value for key, value in document.items() if value is not None})
+        return self._json("POST", path, json={key: value for key, value in (document or {}).items() if value is not None})
 
-    def delete(self, path: str) -> None:
-        """Remove what is at `/api/v1/<path>`."""
-        self._json("DELETE", path)
+    def patch(self, path: str, document: dict[str, Any]) -> Any:
+        """Change what is at `/api/v1/<path>`; the answer's JSON. Values that are None are left out, and stay as they are."""
+        return self._json("PATCH", path, json={key: value for key, value in document.items() if value is not None})
+
+    def delete(self, path: str) -> Any:
+        """Remove what is at `/api/v1/<path>`; the answer's JSON, or None if there is none."""
+        return self._json("DELETE", path)
 
     def items(self, path: str, limit: int | None = None) -> list[dict[str, Any]]:
         """The `items` of a list."""
         return list(self.get(path, limit=limit)["items"])
 
-    def packages(self) -> Iterator[dict[str, Any]]:
-        """All packages, page by page."""
+    def pages(self, path: str) -> Iterator[dict[str, Any]]:
+        """All pages of a list that has them."""
         after: str | None = None
         while True:
-            page = self.get("packages", after=after)
-            yield from page["items"]
+            page = self.get(path, after=after)
+            yield page
             after = page.get("next")
             if not after:
                 return
+
+    def packages(self) -> Iterator[dict[str, Any]]:
+        """All packages, page by page."""
+        for page in self.pages("packages"):
+            yield from page["items"]
 
     def package(self, reference: str) -> dict[str, Any]:
         """One package, by name or id."""
@@ -97,12 +106,20 @@ class Client:
             raise
 
     def upload(
-        self, file: Path, name: str, *, content_digest: str | None = None, progress: Progress = lambda _done: None
+        self,
+        file: Path,
+        name: str,
+        *,
+        content_digest: str | None = None,
+        tags: Sequence[str] = (),
+        progress: Progress = lambda _done: None,
     ) -> dict[str, Any]:
         """Send a file in constant memory. Returns the upload as it was accepted."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)}
         if content_digest:
             headers["Content-Digest"] = content_digest
+        if tags:
+            headers["Ods-Tags"] = ", ".join(tags)
         with file.open("rb") as opened:
             body = _Watched(opened, progress)
             return dict(self._json("PUT", f"packages/{segment(name)}", data=body, headers=headers))

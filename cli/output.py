@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 _STEP = 1024
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe, where nobody's window limits it."""
 
@@ -54,20 +56,33 @@ def print_fields(document: Mapping[str, Any], columns: Sequence[str] | None = No
 
 
 def _is_number(column: str) -> bool:
-    return column in {"size", "ready", "consumers", "attempts"} or "bytes" in column
+    return column in {"size", "ready", "consumers", "attempts", "behind", "protocol"} or ("bytes" in column and column != "bytes_here")
 
 
 def shown(column: str, value: Any) -> str:
     """A value as people read it."""
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if _is_number(column) and isinstance(value, int) and (column == "size" or "bytes" in column):
         return size(value)
     if isinstance(value, Mapping) and {"code", "reason"} <= value.keys():
         return f"{value['code']}: {value['reason']}"
     if isinstance(value, list):
-        return ", ".join(str(part) for part in value)
+        return ", ".join(str(part) for part in value) or "-"
     return str(value)
+
+
+def ago(time: str | None, now: dt.datetime | None = None) -> str:
+    """How long ago a time of the Admin API was, in the largest unit that fits."""
+    if time is None:
+        return "never"
+    seconds = int(((now or dt.datetime.now(dt.UTC)) - dt.datetime.fromisoformat(time)).total_seconds())
+    if seconds < 1:
+        return "now"
+    length, unit = next((length, unit) for length, unit in _UNITS if seconds >= length)
+    return f"{seconds // length} {unit} ago"
 
 
 def size(count: int) -> str:

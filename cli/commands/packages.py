@@ -1,4 +1,4 @@
-"""Packages: upload, list, show."""
+"""Packages: upload, list, show, tag, delete, bring back."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from typing import Any
 
 import click
 
-from cli import output
-from cli.client import content_digest
+from cli import options, output
+from cli.client import content_digest, segment
+from cli.matrix import Matrix
 from cli.session import Session, with_session
 from shared.core.names import PackageName
 
-_COLUMNS = ("name", "size", "state", "sha256", "published")
+_COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 @click.option("--name", help="Name of the package; the file's own name by default.")
+@click.option(
+    "--tags",
+    metavar="TAG,TAG",
+    callback=options.split_tags,
+    help="Staging tags: only instances that bear one of them get it. None: all do.",
+)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is hashed and published.")
 @click.option("--digest", is_flag=True, help="Hash the file first and have the instance check what it received.")
 @with_session
-def upload(session: Session, file: Path, name: str | None, wait: bool, digest: bool) -> None:
-    """Upload FILE; it is hashed, published, and moved to every peer."""
+def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | None, wait: bool, digest: bool) -> None:
+    """Upload FILE; it is hashed, published, and moved to every peer that may have it."""
     wanted = PackageName.parse(name or file.name).text
     size = file.stat().st_size
     with output.bars(quiet=session.as_json) as bars:
         declared = content_digest(file) if digest else None
-        result = session.client.upload(file, wanted, content_digest=declared, progress=bars.step("uploading", size))
+        progress = bars.step("uploading", size)
+        result = session.client.upload(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
         if wait:
             result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
     session.show(result, lambda: output.print_fields(result, ("name", "size", "state", "package_id", "upload_id")))
@@ -43,15 +51,29 @@ def _check(upload_result: dict[str, Any]) -> None:
 
 
 @click.command()
+@click.option("--matrix", is_flag=True, help="Show where each is: packages down, instances across.")
+@click.option("--tag", help="Only those with this staging tag.")
+@click.option("--deleted", is_flag=True, help="Only deleted ones.")
 @with_session
-def packages(session: Session) -> None:
+def packages(session: Session, matrix: bool, tag: str | None, deleted: bool) -> None:
     """List the packages of the instance."""
-    session.show_rows(list(session.client.packages()), _COLUMNS, "There are no packages yet: odst upload FILE")
+    pages = list(session.client.pages("matrix" if matrix else "packages"))
+    rows = [package for page in pages for package in page["items"] if _is_wanted(package, tag, deleted=deleted)]
+    empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
+    if not matrix or not rows:
+        session.show_rows(rows, _COLUMNS, empty)
+        return
+    instances = list({instance["instance_id"]: instance for page in pages for instance in page["instances"]}.values())
+    session.show({"instances": instances, "items": rows}, lambda: Matrix(instances, rows).print(output.console()))
+
+
+def _is_wanted(package: dict[str, Any], tag: str | None, *, deleted: bool) -> bool:
+    return (tag is None or tag in package["tags"]) and (not deleted or package["state"] == "deleted")
 
 
 @click.group()
 def package() -> None:
-    """One package."""
+    """One package, by name or package_id."""
 
 
 @package.command("show")
@@ -61,6 +83,37 @@ def show(session: Session, reference: str) -> None:
     """Show the package with this name or id."""
     found = session.client.package(reference)
     session.show(found, lambda: output.print_fields(found))
+
+
+@package.command("tag")
+@click.argument("reference")
+@click.argument("tags", nargs=-1)
+@click.option("--none", is_flag=True, help="Take all tags away: it goes to every instance.")
+@with_session
+def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
+    """Give a package these staging TAGS, instead of those that it has."""
+    wanted = options.chosen_tags(tags, none=none)
+    changed = session.client.post(f"packages/{segment(reference)}/tags", {"tags": wanted})
+    may = f"instances that bear {' or '.join(changed['tags'])}" if changed["tags"] else "every instance"
+    session.say(changed, f"{changed['name']} may go to {may}")
+
+
+@package.command()
+@click.argument("reference")
+@with_session
+def delete(session: Session, reference: str) -> None:
+    """Delete a package everywhere; for some days it can be brought back."""
+    deleted = session.client.delete(f"packages/{segment(reference)}")
+    session.say(deleted, f"deleted {deleted['name']}; to bring it back: odst package undelete {deleted['package_id']}")
+
+
+@package.command()
+@click.argument("reference")
+@with_session
+def undelete(session: Session, reference: str) -> None:
+    """Bring a deleted package back, everywhere."""
+    restored = session.client.post(f"packages/{segment(reference)}/undelete")
+    session.say(restored, f"brought back {restored['name']}: {restored['state']}")
 
 
 COMMANDS = (upload, packages, package)

@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from cli import output
+from cli import options, output
 from cli.client import segment
 from cli.session import Session, with_session
 
 _TRANSFERS = ("name", "state", "size", "bytes_done", "planned", "finished", "error")
 _DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
-_limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 
 
 @click.command()
@@ -38,7 +37,7 @@ def _figures(figures: dict[str, Any]) -> str:
 
 
 @click.command()
-@_limit
+@options.limit
 @with_session
 def transfers(session: Session, limit: int) -> None:
     """List what is moved to this instance, newest first."""
@@ -54,7 +53,7 @@ def dead_letters(context: click.Context) -> None:
 
 
 @dead_letters.command("list")
-@_limit
+@options.limit
 @with_session
 def list_dead_letters(session: Session, limit: int) -> None:
     """List them, with the reason of each."""

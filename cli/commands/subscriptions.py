@@ -1,14 +1,15 @@
-"""Webhooks: subscribe, list."""
+"""Webhooks: subscribe, list, what became of the deliveries."""
 
 from __future__ import annotations
 
 import click
 
-from cli import output
+from cli import options, output
 from cli.client import segment
 from cli.session import Session, with_session
 
 _COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created")
+_DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "next_attempt", "delivery_id", "subscription_id")
 
 
 @click.command()
@@ -41,4 +42,12 @@ def unsubscribe(session: Session, subscription_id: str) -> None:
     session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
 
 
-COMMANDS = (subscribe, subscriptions, unsubscribe)
+@click.command()
+@options.limit
+@with_session
+def deliveries(session: Session, limit: int) -> None:
+    """List what was posted to subscribers, and what waits to be posted again."""
+    session.show_rows(session.client.items("deliveries", limit), _DELIVERIES, "Nothing was delivered yet.")
+
+
+COMMANDS = (subscribe, subscriptions, unsubscribe, deliveries)

@@ -5,69 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from cli.main import main
+from tests.unit.prepared_gateway import TOKEN, Gateway, a_prepared_gateway
 
-TOKEN = "a-token-that-nobody-may-see"
 UPLOADED = {"upload_id": "u1", "name": "a b.pkg", "size": 3, "state": "received"}
-
-
-@dataclass
-class Gateway:
-    """Answers by method and path; remembers what it was asked."""
-
-    url: str = ""
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-    def run(self, *arguments: str, **options: Any) -> Result:
-        """Run `odst` against this server."""
-        environment = {"ODST_URL": self.url, "ODST_TOKEN": TOKEN, "ODST_TOKEN_FILE": None}
-        return CliRunner(env=environment).invoke(main, list(arguments), **options)
-
-
-def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            call = f"{self.command} {self.path}"
-            gateway.asked.append((call, dict(self.headers), body))
-            status, document = gateway.answers.get(call, (404, {"code": "NOT_FOUND", "detail": f"nothing at {self.path}"}))
-            content = document if isinstance(document, bytes) else json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - names that http.server asks for
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
     """A gateway made of prepared answers."""
-    gateway = Gateway()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(gateway))
-    gateway.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield gateway
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with a_prepared_gateway() as prepared:
+        yield prepared
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import structlog
 from services.replication.config import ReplicationSettings
 from services.storage.config import StorageSettings
 from shared.runtime import logging as runtime_logging
+from shared.runtime.database import Database
 from shared.runtime.logging import bind_correlation_id, bound, correlation_id, get_logger, redact
 from shared.runtime.settings import ConfigurationError, explain
 
@@ -95,6 +96,21 @@ def test_each_service_has_its_own_database() -> None:
 
     assert one.database_url_for("storage") == "sqlite:////srv/odst/databases/storage.sqlite3"
     assert other.database_url_for("notify").endswith("%3Dnotify")
+
+
+@pytest.mark.parametrize("url", ["postgresql://db/odst", "postgresql+psycopg://db/odst?sslmode=verify-full"])
+def test_in_one_postgresql_each_service_has_its_own_schema(url: str) -> None:
+    """Without a word from the operator."""
+    settings = StorageSettings.load(URI | {"ODST_DATABASE_URL": url})
+
+    assert [Database(settings.database_url_for(service)).schema for service in ("storage", "notify")] == ["storage", "notify"]
+
+
+@pytest.mark.parametrize("url", ["sqlite:////srv/odst.sqlite3", "postgresql://db/odst?options=-cstatement_timeout%3D5000"])
+def test_a_database_that_services_would_share_is_refused(url: str) -> None:
+    """Their tables would have the same names."""
+    with pytest.raises(ConfigurationError, match=r"\{service\}"):
+        StorageSettings.load(URI | {"ODST_DATABASE_URL": url})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""The mesh from here: what would move and why, who is known, the own key, who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli import options, output
+from cli.lookup import short_id
+from cli.session import Session, with_session
+from shared.core.identity import InstanceId
+
+_MOVES = ("name", "from", "to", "bytes", "why")
+_WITHDRAWALS = ("name", "to", "why")
+_INSTANCES = ("name", "instance_id", "tags", "stewards", "revoked", "issued", "stale")
+_AUDIT = ("number", "time", "type", "source", "person", "subject")
+
+
+@click.command()
+@click.argument("reference", required=False, metavar="[PACKAGE]")
+@click.option("--tags", metavar="TAG,TAG", callback=options.split_tags, help="As if PACKAGE had these; '' for none.")
+@click.option("--to", "stage", metavar="STAGE", help="As if PACKAGE were promoted to this stage.")
+@with_session
+def plan(session: Session, reference: str | None, tags: list[str] | None, stage: str | None) -> None:
+    """Say what would move between here and the peers, and why, before it does."""
+    if (tags is not None or stage is not None) and reference is None:
+        raise click.UsageError("--tags and --to are about one package: name it")
+    if tags is not None and stage is not None:
+        raise click.UsageError("give --tags or --to, not both")
+    if reference is not None and stage is not None:
+        tags = [*session.client.package(reference)["tags"], stage]
+    found = session.client.get("plan", package=reference, tags=None if tags is None else ",".join(tags))
+    session.show(found, lambda: _print_plan(found))
+
+
+def _print_plan(found: dict[str, Any]) -> None:
+    output.print_table(found["items"], _MOVES, "Nothing is to be moved.")
+    if found["items"]:
+        more = f", with {found['left_out']} more" if found.get("left_out") else ""
+        print(f"{output.size(found['bytes'])} in all{more}")
+    if found["withdrawals"]:
+        print("\nNo longer for:")
+        output.print_table(found["withdrawals"], _WITHDRAWALS, "")
+
+
+@click.command()
+@with_session
+def instances(session: Session) -> None:
+    """List all instances that said something of themselves, neighbours or not."""
+    found = session.client.items("instances")
+    session.show({"items": found}, lambda: output.print_table([_brief(one) for one in found], _INSTANCES, "No instance is known yet."))
+
+
+def _brief(instance: dict[str, Any]) -> dict[str, Any]:
+    """With ages and the starts of ids. An instance whose key was rotated is there under each id that it had."""
+    former = instance["present_id"] != instance["instance_id"]
+    name = instance["name"] + (" (former key)" if former else " (here)" if instance["is_self"] else "")
+    short = {key: [short_id(one) for one in instance.get(key, ())] for key in ("stewards", "revoked")}
+    return instance | short | {"name": name, "instance_id": short_id(instance["instance_id"]), "issued": output.ago(instance["issued"])}
+
+
+@click.group()
+def key() -> None:
+    """The key of the instance."""
+
+
+@key.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def rotate(session: Session, yes: bool) -> None:
+    """Replace the key by a new one, and tell the peers. The instance gets another id."""
+    if not yes:
+        click.confirm(f"Replace the key of {session.url}, and with it the id of the instance?", abort=True, err=True)
+    made = session.client.post("instance/rotate-key")
+    session.say(made, f"{InstanceId(made['old']).grouped()} is {InstanceId(made['new']).grouped()} from now on")
+
+
+@click.command()
+@options.limit
+@click.option("--after", metavar="NUMBER", help="Go on where an earlier page ended: only entries before this number.")
+@with_session
+def audit(session: Session, limit: int, after: str | None) -> None:
+    """List who did what, newest first; --json has the details."""
+    page = session.client.get("audit", after=after, limit=limit)
+    session.show(page, lambda: _print_audit(page))
+
+
+def _print_audit(page: dict[str, Any]) -> None:
+    output.print_table(page["items"], _AUDIT, "Nothing is written there yet.")
+    if page.get("next"):
+        print(f"\nfurther back: odst audit --after {page['next']}")
+
+
+COMMANDS = (plan, instances, key, audit)

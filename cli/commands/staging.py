@@ -1,0 +1,67 @@
+"""Promotion: a package to its next stage, with a second person's approval where the instance asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli import options
+from cli.client import segment
+from cli.session import Session, with_session
+
+_COLUMNS = ("promotion_id", "name", "stage", "state", "requested_by", "requested", "at", "approved_by", "reason")
+
+
+@click.command()
+@click.argument("reference")
+@click.option("--to", "stage", metavar="STAGE", help="The stage; without it, the one after its last.")
+@click.option("--at", metavar="TIME", help="When, such as 2030-01-31T22:00:00+01:00; without it, at once.")
+@with_session
+def promote(session: Session, reference: str, stage: str | None, at: str | None) -> None:
+    """Promote a package (name or package_id) to the next stage."""
+    made = session.client.post(f"packages/{segment(reference)}/promote", {"to": stage, "at": at})
+    session.say(made, _sentence(made))
+
+
+@click.command()
+@options.limit
+@with_session
+def promotions(session: Session, limit: int) -> None:
+    """List promotions, newest first."""
+    session.show_rows(session.client.items("promotions", limit), _COLUMNS, "Nothing was promoted yet: odst promote NAME")
+
+
+@click.command()
+@click.argument("promotion_id")
+@with_session
+def approve(session: Session, promotion_id: str) -> None:
+    """Approve a promotion that another person asked for."""
+    approved = session.client.post(f"promotions/{segment(promotion_id)}/approve")
+    session.say(approved, _sentence(approved))
+
+
+@click.command()
+@click.argument("promotion_id")
+@click.option("--reason", help="Why not; it is kept.")
+@with_session
+def reject(session: Session, promotion_id: str, reason: str | None) -> None:
+    """Reject a promotion that has not been done."""
+    rejected = session.client.post(f"promotions/{segment(promotion_id)}/reject", {"reason": reason})
+    session.say(rejected, _sentence(rejected))
+
+
+def _sentence(promotion: dict[str, Any]) -> str:
+    what = f"{promotion['name']} to {promotion['stage']}"
+    match promotion["state"]:
+        case "done":
+            return f"promoted {what}"
+        case "waits_for_approval":
+            return f"{what} waits for another person: odst approve {promotion['promotion_id']}"
+        case "scheduled":
+            return f"{what} is due at {promotion['at']}" if promotion.get("at") else f"{what} is due now"
+        case state:
+            return f"{what}: {state}" + (f", {promotion['reason']}" if promotion.get("reason") else "")
+
+
+COMMANDS = (promote, promotions, approve, reject)

@@ -1,0 +1,42 @@
+"""Versions of a name: history, rolling back and forward. They are subcommands of `odst package`."""
+
+from __future__ import annotations
+
+import click
+
+from cli.client import segment
+from cli.commands.packages import package
+from cli.session import Session, with_session
+
+_COLUMNS = ("package_id", "state", "size", "created", "raised", "tags", "bytes_here")
+
+
+@package.command()
+@click.argument("name")
+@with_session
+def history(session: Session, name: str) -> None:
+    """List all versions of a NAME; the first that is not deleted is current."""
+    session.show_rows(session.client.items(f"names/{segment(name)}/history"), _COLUMNS, f"There was never a package {name!r} here.")
+
+
+@package.command()
+@click.argument("name")
+@click.option("--to", "package_id", metavar="PACKAGE_ID", help="The version that is to be current; without it, the one made before.")
+@with_session
+def rollback(session: Session, name: str, package_id: str | None) -> None:
+    """Make an earlier version of a NAME current, everywhere."""
+    raised = session.client.post(f"names/{segment(name)}/rollback", {"to": package_id})
+    session.say(raised, f"{raised['name']} is {raised['package_id']} of {raised['created']} again")
+
+
+@package.command("raise")
+@click.argument("package_id")
+@with_session
+def raise_version(session: Session, package_id: str) -> None:
+    """Make this version current for its name, everywhere; also to go forward after a rollback."""
+    raised = session.client.post(f"packages/{segment(package_id)}/raise")
+    session.say(raised, f"{raised['name']} is {raised['package_id']} of {raised['created']} now")
+
+
+COMMANDS = ()
+"""They are in the group of packages already."""
