@@ -1,8 +1,10 @@
-"""Fixtures for all tests: one private broker a session, a virtual host an instance, instances that always end."""
+"""Fixtures for all tests: one private broker and one private PostgreSQL a session, instances that always end."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from shared.core.errors import ServiceUnavailable
 from shared.runtime.broker import PrivateBroker
 from shared.testing.instance import Instance
+from shared.testing.postgres import PrivatePostgres
 
 # A claim is true on a busy machine too: nothing is measured against a clock.
 settings.register_profile("odst", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -39,6 +43,31 @@ def amqp_uri(broker: PrivateBroker, vhost_names: Iterator[str]) -> str:
     return broker.uri(next(vhost_names))
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A real PostgreSQL for this session; a machine without it skips what needs it."""
+    try:
+        server = PrivatePostgres()
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+    with server as running:
+        yield running
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Makes an empty database of a kind, `sqlite` or `postgresql`, and says its URL; PostgreSQL is started only if it is asked for."""
+    numbers = itertools.count(1)
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path}/database{next(numbers)}.sqlite3"
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        return server.new_database()
+
+    return make
+
+
 @pytest.fixture
 def make_instance(
     broker: PrivateBroker, vhost_names: Iterator[str], tmp_path: Path, request: pytest.FixtureRequest
@@ -56,6 +85,20 @@ def make_instance(
         if getattr(request.node, "failed", False):
             for log in sorted(instance.folder.glob("*.log")):
                 print(f"--- {instance.name} {log.name}\n{log.read_text('utf-8', 'replace')[-4000:]}")
+
+
+@pytest.fixture
+def long_run() -> bool:
+    """True if `ODST_CHAOS=long`: promises at full size, instead of a short version fit for CI."""
+    return os.environ.get("ODST_CHAOS") == "long"
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Random, with a seed that is printed, and set by ODST_SEED to repeat a run."""
+    seed = int(os.environ.get("ODST_SEED") or random.randrange(1 << 32))
+    print(f"seed: ODST_SEED={seed}")
+    return random.Random(seed)
 
 
 @pytest.hookimpl(hookwrapper=True)

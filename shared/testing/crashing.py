@@ -2,7 +2,7 @@
 
 The flag file is removed before dying, so that the next start lives. Points:
 
-    after-promote   verified bytes are a blob; no record, no link yet       (storage)
+    after-blob      verified bytes are a blob; no record, no link yet       (storage)
     before-relay    record and event are committed; nothing is on the bus   (storage)
 """
 
@@ -50,8 +50,8 @@ def main(point: str, flag: Path, module: str) -> None:
     from shared.runtime.bytestore.filesystem import FilesystemByteStore  # noqa: PLC0415 - only the process that is to die needs them
     from shared.runtime.outbox import Outbox  # noqa: PLC0415 - as above
 
-    if point == "after-promote":
-        FilesystemByteStore.promote = _after(FilesystemByteStore.promote, flag)  # type: ignore[method-assign]
+    if point == "after-blob":
+        FilesystemByteStore.make_blob = _after(FilesystemByteStore.make_blob, flag)  # type: ignore[method-assign]
     elif point == "before-relay":
         Outbox.relay = _relay_or_die(Outbox.relay, flag)  # type: ignore[method-assign]
     else:

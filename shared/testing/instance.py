@@ -54,6 +54,7 @@ class Instance:
         self.programs = (*programs, "services.api_gateway")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.traps: dict[str, tuple[str, ...]] = {}
+        self._clock: tuple[str, ...] = ()
         self.settings = {
             **FAST,
             "ODST_AMQP_URI": amqp_uri,
@@ -71,7 +72,7 @@ class Instance:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ODST_")} | self.settings
         environment["PYTHONPATH"] = str(_REPOSITORY)
         for key in programs or tuple(program for program in self.programs if program not in self.processes):
-            command = [sys.executable, "-W", "ignore", "-m", *self.traps.get(key, ()), key.split("#")[0]]
+            command = [sys.executable, "-W", "ignore", "-m", *self._clock, *self.traps.get(key, ()), key.split("#")[0]]
             with (self.folder / f"{key}.log").open("ab") as log:
                 self.processes[key] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
@@ -83,6 +84,17 @@ class Instance:
         flag.touch()
         self.traps[program] = ("shared.testing.crashing", point, str(flag))
         return flag
+
+    def shift_clock(self, seconds: float) -> None:
+        """Let every program that is started from now on believe that it is so much later, or earlier if negative.
+
+        Those that were started after the first call follow later calls within a fraction of a second.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        offset, beside = self.folder / "clock-offset", self.folder / "clock-offset.new"
+        beside.write_text(str(seconds))
+        beside.replace(offset)
+        self._clock = ("shared.testing.shifted_clock", str(offset))
 
     def wait_ready(self, deadline_seconds: float = 90) -> Instance:
         """Until `/readyz` says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import sys
 import threading
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from shared.core.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,30 @@ class Asked:
         """The path, still encoded."""
         return urlsplit(self.target).path
 
-    def number(self, name: str, default: int) -> int:
-        """A number of the query."""
-        return int(self.text(name) or default)
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """A number of the query.
+
+        Raises:
+            InvalidInput: QUERY_INVALID, if it is none in range.
+        """
+        given = self.text(name) or str(default)
+        if not given.isdigit() or not least <= int(given) <= most:
+            raise InvalidInput(f"{name} must be a whole number from {least} to {most}", "QUERY_INVALID")
+        return int(given)
+
+    def object(self) -> dict[str, Any]:
+        """The JSON object in the body.
+
+        Raises:
+            InvalidInput: BODY_INVALID, if it is none.
+        """
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput("the body is no JSON", "BODY_INVALID") from error
+        if not isinstance(document, dict):
+            raise InvalidInput("the body is no JSON object", "BODY_INVALID")
+        return document
 
     def text(self, name: str) -> str:
         """A value of the query, empty if it is not there."""

@@ -98,8 +98,8 @@ def test_the_core_needs_nothing_but_python() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """Only the settings, the launcher of programs and the command line look at `os.environ`."""
-    allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py", "shared/testing/instance.py"}
+    """Only the settings, what launches or is launched as a program, and the command line look at `os.environ`."""
+    allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py", "shared/testing/instance.py", "shared/testing/seeding.py"}
     readers = {relative(path) for path in python_files("services", "shared") if _reads_environment(parsed(path))}
 
     assert readers - allowed == set()

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
+from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
+from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
-from services.storage.ports import FeedPage
+from services.storage.ports import FeedPage, FeedRow, KeptCharter, KeptRotation, Known
 from shared.contracts.events import Event, FileDigests
+from shared.core.charter import Census
+from shared.core.clock import Stamp
 from shared.core.errors import InvalidInput
+from shared.core.identity import InstanceId
+from shared.core.meta import digest_of
+from shared.core.trust import Trust
 
 _OPEN = (UploadState.RECEIVING, UploadState.RECEIVED, UploadState.HASHED)
 
@@ -27,7 +33,12 @@ class FakeChanges:
     seq: int = 0
     uploads: dict[str, Upload] = field(default_factory=dict)
     packages: dict[str, Package] = field(default_factory=dict)
-    feed: dict[str, tuple[int, str, int, str]] = field(default_factory=dict)
+    meta: dict[str, tuple[KeptMeta, ...]] = field(default_factory=dict)
+    charters: dict[InstanceId, KeptCharter] = field(default_factory=dict)
+    rotations: dict[InstanceId, KeptRotation] = field(default_factory=dict)
+    flags: dict[tuple[str, str], str] = field(default_factory=dict)
+    promotions: dict[str, Promotion] = field(default_factory=dict)
+    feed: dict[tuple[str, str], FeedRow] = field(default_factory=dict)
     hashed: list[FileDigests] = field(default_factory=list)
     dispatched: list[Event] = field(default_factory=list)
 
@@ -39,23 +50,89 @@ class FakeChanges:
         """Insert or replace an upload."""
         self.uploads[upload.upload_id] = upload
 
+    def expect(self, package_ids: Collection[str], names: Collection[str]) -> None:
+        """All are at hand anyway."""
+
     def package(self, package_id: str) -> Package | None:
         """A package."""
         return self.packages.get(package_id)
 
-    def current(self, name: str) -> Package | None:
-        """The published package of this name."""
-        return next((one for one in self.packages.values() if one.name == name and one.state is PackageState.PUBLISHED), None)
+    def named(self, name: str) -> Sequence[Package]:
+        """All packages of a name."""
+        return [one for one in self.packages.values() if one.name == name]
 
     def save_package(self, package: Package) -> None:
         """Insert or replace a package."""
         self.packages[package.package_id] = package
 
-    def stamp(self, package: Package) -> None:
+    def holds_blob(self, sha256: str, but_for: str) -> bool:
+        """True if another package has or wants these bytes, or an upload of them is being completed."""
+        others = (one for one in self.packages.values() if one.sha256.hex == sha256 and one.package_id != but_for)
+        hashed = (one.digests for one in self.uploads.values() if one.state is UploadState.HASHED)
+        needed = any(one.bytes_here or one.state is PackageState.WANTED for one in others)
+        return needed or any(digests is not None and digests.sha256 == sha256 for digests in hashed)
+
+    def meta_of(self, package_id: str) -> Sequence[KeptMeta]:
+        """All that was said about a package."""
+        return self.meta.get(package_id, ())
+
+    def replace_meta(self, package_id: str, kept: Collection[KeptMeta]) -> None:
+        """What is kept of it from now on."""
+        self.meta[package_id] = tuple(kept)
+
+    def trust(self) -> Trust:
+        """All charters and rotations."""
+        return Trust.of((one.charter for one in self.charters.values()), (one.rotation for one in self.rotations.values()))
+
+    def charter(self, instance_id: InstanceId) -> KeptCharter | None:
+        """The latest charter of an instance."""
+        return self.charters.get(instance_id)
+
+    def save_charter(self, kept: KeptCharter) -> None:
+        """Insert or replace."""
+        self.charters[kept.charter.instance_id] = kept
+
+    def rotation(self, old: InstanceId) -> KeptRotation | None:
+        """The rotation away from a key."""
+        return self.rotations.get(old)
+
+    def save_rotation(self, kept: KeptRotation) -> None:
+        """Insert or replace."""
+        self.rotations[kept.rotation.old] = kept
+
+    def flag(self, kind: str, about: str, value: str | None) -> bool:
+        """Remember a value; True if that is news."""
+        if self.flags.get((kind, about)) == value:
+            return False
+        self.flags.pop((kind, about), None)
+        if value is not None:
+            self.flags[kind, about] = value
+        return True
+
+    def flag_value(self, kind: str, about: str) -> str:
+        """What is remembered; empty if nothing is."""
+        return self.flags.get((kind, about), "")
+
+    def promotion(self, promotion_id: str) -> Promotion | None:
+        """A promotion."""
+        return self.promotions.get(promotion_id)
+
+    def save_promotion(self, promotion: Promotion) -> None:
+        """Insert or replace."""
+        self.promotions[promotion.promotion_id] = promotion
+
+    def stamp(self, row: FeedRow) -> None:
         """The next number of the change feed."""
         self.seq += 1
-        digest = hashlib.sha256(package.envelope).hexdigest()
-        self.feed[package.package_id] = (self.seq, package.package_id, package.manifest.revision, digest)
+        self.feed[row.kind, row.record_id] = replace(row, seq=self.seq)
+
+    def begin_epoch(self, epoch: str) -> None:
+        """Name the numbering anew."""
+        self.epoch = epoch
+
+    def rung_wanted(self, since: dt.datetime) -> int:
+        """How many wanted packages replication was told of since then."""
+        return sum(one.state is PackageState.WANTED and one.rung is not None and one.rung >= since for one in self.packages.values())
 
     def count_hashed(self, digests: FileDigests) -> None:
         """Add a digest pass to the totals."""
@@ -78,12 +155,18 @@ class FakeCatalogue:
         """What was said by transactions that ended well, in order."""
         return self._truth.dispatched
 
+    def snapshot(self) -> FakeChanges:
+        """Everything as it is now, to be restored later."""
+        return _copied(self._truth)
+
+    def restore(self, snapshot: FakeChanges) -> None:
+        """Everything as it was then, as from a backup."""
+        self._truth = _copied(snapshot)
+
     @contextmanager
     def changing(self) -> Iterator[FakeChanges]:
         """A transaction; an error leaves everything as it was."""
-        copied = copy.copy(self._truth)
-        for name in ("uploads", "packages", "feed", "hashed", "dispatched"):
-            setattr(copied, name, copy.copy(getattr(self._truth, name)))
+        copied = _copied(self._truth)
         yield copied
         self._truth = copied
 
@@ -95,14 +178,21 @@ class FakeCatalogue:
         """A package by id."""
         return self._truth.package(package_id)
 
+    def packages(self, package_ids: Collection[str]) -> Sequence[Package]:
+        """Those of these that are known."""
+        return [found for one in package_ids if (found := self._truth.package(one))]
+
     def by_name(self, name: str) -> Package | None:
-        """The published package of this name, else the newest."""
-        named = [one for one in self._truth.packages.values() if one.name == name]
-        return max(named, key=lambda one: (one.state is PackageState.PUBLISHED, one.manifest.created), default=None)
+        """The published package of this name, else the one of greatest precedence."""
+        return max(self.named(name), key=lambda one: (one.state is PackageState.PUBLISHED, one.precedence), default=None)
+
+    def named(self, name: str) -> Sequence[Package]:
+        """All packages of a name."""
+        return self._truth.named(name)
 
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose bytes are here and have this digest."""
-        return next((one for one in self._truth.packages.values() if one.is_here and one.sha256.hex == sha256), None)
+        return next((one for one in self._truth.packages.values() if one.bytes_here and one.sha256.hex == sha256), None)
 
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name and id; the cursor is the last one's."""
@@ -113,26 +203,96 @@ class FakeCatalogue:
         items = [self._truth.packages[package_id] for _, package_id in keys[:limit]]
         return items, "\0".join(keys[limit - 1]) if len(keys) > limit else None
 
-    def changes(self, epoch: str | None, since: int, limit: int) -> FeedPage:
-        """A page of the change feed."""
-        start = since if epoch == self._truth.epoch else 0
-        found = sorted(item for item in self._truth.feed.values() if item[0] > start)
-        items = tuple(found[:limit])
-        return FeedPage(self._truth.epoch, items, items[-1][0] if items else start, len(found) > limit)
+    def outline(self, after: str | None, limit: int) -> Sequence[Package]:
+        """Packages by id, after one."""
+        return [self._truth.packages[one] for one in sorted(self._truth.packages) if one > (after or "")][:limit]
+
+    def changes(self, after: int, limit: int) -> FeedPage:
+        """The change feed after a number."""
+        found = sorted((row for row in self._truth.feed.values() if row.seq > after), key=lambda row: row.seq)
+        rows = tuple(self._complete(row) for row in found[:limit])
+        return FeedPage(self._truth.epoch, rows, rows[-1].seq if rows else min(after, self._truth.seq), len(found) > limit)
+
+    def _complete(self, row: FeedRow) -> FeedRow:
+        package = self._truth.packages.get(row.record_id) if row.kind == "package" else None
+        if package is None:
+            return row
+        return replace(row, meta=package.meta_digest, tags=package.tags, ever=package.ever, offered=package.is_offered)
 
     def feed_position(self) -> tuple[str, int]:
         """Epoch and highest number of the change feed."""
         return self._truth.epoch, self._truth.seq
+
+    def known(self, package_ids: Collection[str]) -> Sequence[Known]:
+        """Those of these packages that are known, in brief."""
+        return [_brief(one) for one in self.packages(package_ids)]
+
+    def known_from(self, prefix: str) -> Iterator[Known]:
+        """All packages whose id begins so, in brief, by id."""
+        return (_brief(self._truth.packages[one]) for one in sorted(self._truth.packages) if one.startswith(prefix))
+
+    def meta(self, package_ids: Collection[str]) -> Mapping[str, Sequence[KeptMeta]]:
+        """What was said about these packages."""
+        return {one: self._truth.meta[one] for one in package_ids if one in self._truth.meta}
+
+    def meta_ahead(self, author: InstanceId, after: Stamp) -> Sequence[KeptMeta]:
+        """What an author wrote with a later stamp than this."""
+        every = (one for kept in self._truth.meta.values() for one in kept)
+        return [one for one in every if one.record.author == author and one.record.stamp > after]
+
+    def manifests_ahead(self, origin: InstanceId, after: dt.datetime) -> Sequence[Package]:
+        """Packages of an origin that were made after this."""
+        return [one for one in self._truth.packages.values() if one.manifest.origin == origin and one.manifest.created > after]
+
+    def packages_with_meta(self) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote."""
+        return sorted(one for one, kept in self._truth.meta.items() if kept)
+
+    def charters(self) -> Sequence[KeptCharter]:
+        """The latest of each instance."""
+        return sorted(self._truth.charters.values(), key=lambda one: one.charter.instance_id.text)
+
+    def rotations(self) -> Sequence[KeptRotation]:
+        """All of them."""
+        return sorted(self._truth.rotations.values(), key=lambda one: one.rotation.stamp)
+
+    def census(self, author: InstanceId, until: Stamp) -> Census:
+        """What is here of an author's records about packages without tags, as far as they were made by then."""
+        untagged = [one for one in self._truth.packages.values() if not one.tags]
+        made = [one.manifest_digest for one in untagged if one.manifest.origin == author and one.manifest.created <= until.time]
+        kept = (record for one in untagged for record in self._truth.meta.get(one.package_id, ()))
+        said = [one.digest for one in kept if one.record.author == author and one.record.stamp <= until]
+        return Census(len(made) + len(said), digest_of([*made, *said]))
+
+    def promotions(self, limit: int) -> Sequence[Promotion]:
+        """Newest first."""
+        return sorted(self._truth.promotions.values(), key=lambda one: one.requested, reverse=True)[:limit]
+
+    def due_promotions(self, now: dt.datetime) -> Sequence[Promotion]:
+        """Scheduled ones whose time has come."""
+        due = (one for one in self._truth.promotions.values() if one.state is PromotionState.SCHEDULED and one.due <= now)
+        return sorted(due, key=lambda one: one.due)
+
+    def due_removals(self, now: dt.datetime, limit: int) -> Sequence[Package]:
+        """Packages whose bytes are no longer to be kept."""
+        due = [(one.remove_after, one) for one in self._truth.packages.values() if one.remove_after and one.remove_after <= now]
+        return [one for _, one in sorted(due, key=lambda pair: pair[0])][:limit]
+
+    def with_bytes(self, after: str | None, limit: int) -> Sequence[Package]:
+        """Packages that are said to have their bytes here, by id."""
+        return [one for one in self.outline(after, len(self._truth.packages)) if one.bytes_here][:limit]
 
     def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
         """Open uploads that have not changed since, oldest first."""
         stale = [one for one in self._truth.uploads.values() if one.state in _OPEN and one.changed < before]
         return sorted(stale, key=lambda one: one.changed)[:limit]
 
-    def stale_packages(self, before: dt.datetime, limit: int) -> Sequence[Package]:
-        """Wanted packages that have not changed since, oldest first."""
-        stale = [one for one in self._truth.packages.values() if one.state is PackageState.WANTED and one.changed < before]
-        return sorted(stale, key=lambda one: one.changed)[:limit]
+    def wanted_to_ring(self, before: dt.datetime, limit: int) -> Sequence[Package]:
+        """Wanted packages of which replication was not told since then, those that changed least recently first."""
+        wanted = (one for one in self._truth.packages.values() if one.state is PackageState.WANTED)
+        beyond = before + dt.timedelta(hours=2)
+        waiting = (one for one in wanted if one.rung is None or not before <= one.rung <= beyond)
+        return sorted(waiting, key=lambda one: one.changed)[:limit]
 
     def figures(self) -> dict[str, float]:
         """Counts by state and bytes here."""
@@ -142,7 +302,18 @@ class FakeCatalogue:
             "hashed_bytes": sum(one.size for one in self._truth.hashed),
             "hashed_seconds": sum(one.seconds for one in self._truth.hashed),
             "uploads_open": sum(one.state in _OPEN for one in self._truth.uploads.values()),
-            "package_bytes": sum(one.manifest.size for one in self._truth.packages.values() if one.is_here),
+            "package_bytes": sum(one.manifest.size for one in self._truth.packages.values() if one.bytes_here),
             "feed_seq": self._truth.seq,
             "outbox_waiting": len(self._truth.dispatched),
         }
+
+
+def _copied(truth: FakeChanges) -> FakeChanges:
+    copied = copy.copy(truth)
+    for one in fields(truth):
+        setattr(copied, one.name, copy.copy(getattr(truth, one.name)))
+    return copied
+
+
+def _brief(package: Package) -> Known:
+    return Known(package.package_id, package.manifest_digest, package.meta_digest, package.tags, package.gone)

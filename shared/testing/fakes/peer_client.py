@@ -2,38 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import base64
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.replication.domain.catalogue import Holding
 from services.replication.domain.peer import Peer
-from services.replication.ports import FeedItems
+from services.replication.domain.records import (
+    ALL,
+    CHARTER,
+    GONE,
+    PACKAGE,
+    ROTATION,
+    Buckets,
+    FeedItem,
+    FeedPage,
+    Key,
+    PackageRecords,
+    Records,
+)
+from services.replication.ports import PeerRefused, SourceLacks
 from shared.core.digest import CHUNK_SIZE
-from shared.core.errors import NotFound, PeerUnreachable
+from shared.core.errors import PeerUnreachable
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
 from shared.testing.builders import Signed
+from shared.testing.fakes.storage_service import bucket_digests, version_of
 
 
 @dataclass
 class FakeSite:
-    """What one peer has and how it behaves."""
+    """What one peer has and how it behaves. In the second version its feed is what it `shows`."""
 
     packages: dict[str, Signed] = field(default_factory=dict)
     envelopes: dict[str, bytes] = field(default_factory=dict)
     epoch: str = "their-epoch"
     page_size: int = 2
+    protocol: int = 1
     away: bool = False
+    answers: Exception | None = None
+    """What every question but a rotation is answered with, if it is not None."""
     bad_chunks: set[int] = field(default_factory=set)
     breaks_after: int | None = None
     """Chunks of an answer after which the link breaks."""
+    lacks: set[str] = field(default_factory=set)
+    """Packages whose bytes it does not give, though it says that it has them."""
     rung: list[tuple[str, int]] = field(default_factory=list)
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    feed: dict[str, tuple[int, FeedItem]] = field(default_factory=dict)
+    """By record; each change takes a new number."""
+    gives: dict[Key, PackageRecords | str] = field(default_factory=dict)
+    most_given: int = 1000
+    """Records in one answer; the rest is left out."""
+    held: dict[str, Holding] = field(default_factory=dict)
+    seen_tags: tuple[str, ...] = ()
+    """What it lets us see."""
+    told: list[bytes] = field(default_factory=list)
+    """Rotations that it was told."""
+    knows_us: bool = True
+    in_feed: bool = True
+    """False: what is shown stands in its buckets, and was forgotten in its feed."""
+    _number: int = 0
 
     def has(self, *packages: Signed) -> None:
         """It has these packages, in the order of its feed."""
         self.packages |= {package.package_id: package for package in packages}
+
+    def shows(self, package: Signed, *meta: bytes, kind: str = PACKAGE) -> None:
+        """The second version of the protocol: it has this package, with these meta records, or knows it."""
+        self.protocol, given = 2, [base64.b64encode(envelope).decode() for envelope in (package.envelope, *meta)]
+        version = version_of(given[0], given[1:])
+        self.gives[PACKAGE, package.package_id] = PackageRecords(package.package_id, given[0], tuple(given[1:]))
+        self.packages[package.package_id] = package
+        self._put(FeedItem(kind, package.package_id, *version))
+
+    def takes_away(self, package: Signed, *meta: bytes) -> None:
+        """We may no longer see this package; the meta records say why."""
+        given = tuple(base64.b64encode(envelope).decode() for envelope in meta)
+        self.gives[PACKAGE, package.package_id] = PackageRecords(package.package_id, None, given)
+        self._put(FeedItem(GONE, package.package_id))
+
+    def shows_record(self, kind: str, record_id: str, envelope: bytes) -> None:
+        """It has this charter, or this rotation."""
+        self.protocol, self.gives[kind, record_id] = 2, base64.b64encode(envelope).decode()
+        self._put(FeedItem(kind, record_id, hashlib.sha256(envelope).hexdigest(), None, "1764000000000.0000"))
+
+    def _put(self, item: FeedItem) -> None:
+        if self.in_feed:
+            self._number += 1
+            self.feed[item.id] = (self._number, item)
+
+    def page(self, since: int) -> FeedPage:
+        """A page in the second version."""
+        rows = sorted(((number, item) for number, item in self.feed.values() if number > since), key=lambda row: row[0])
+        chosen = rows[: self.page_size]
+        following = chosen[-1][0] if chosen else min(since, self._number)
+        return FeedPage(self.epoch, tuple(item for _, item in chosen), following, len(rows) > self.page_size, 2)
+
+    def versions(self) -> dict[str, tuple[str, str]]:
+        """What its buckets are about."""
+        packages = [one for one in self.gives.values() if isinstance(one, PackageRecords) and one.manifest]
+        return {one.id: version_of(one.manifest or "", one.meta) for one in packages}
 
 
 @dataclass
@@ -54,6 +126,8 @@ class FakePeerClient:
         site.asked.append((what, detail))
         if site.away:
             raise PeerUnreachable(f"{peer.name} is away")
+        if site.answers is not None and what != "rotate":
+            raise site.answers
         return site
 
     def register(self, invitation: Invitation, request: dict[str, Any]) -> dict[str, Any]:
@@ -66,13 +140,55 @@ class FakePeerClient:
         """Ring."""
         self._reach(peer, "announce", seq).rung.append((epoch, seq))
 
-    def changes(self, peer: Peer, epoch: str | None, since: int) -> FeedItems:
-        """A page of the feed; the position of a package is its number."""
+    def changes(self, peer: Peer, epoch: str | None, since: int) -> FeedPage:
+        """A page of the feed; in the first version the position of a package is its number."""
         site = self._reach(peer, "changes", since)
-        ids = list(site.packages)
         start = since if epoch == site.epoch else 0
-        page = tuple(ids[start : start + site.page_size])
-        return FeedItems(site.epoch, page, start + len(page), start + len(page) < len(ids))
+        if site.protocol > 1:
+            return site.page(start)
+        ids = list(site.packages)
+        items = tuple(FeedItem(PACKAGE, package_id) for package_id in ids[start : start + site.page_size])
+        return FeedPage(site.epoch, items, start + len(items), start + len(items) < len(ids))
+
+    def records(self, peer: Peer, packages: Sequence[str], charters: Sequence[str], rotations: Sequence[str]) -> Records:
+        """What the site gives of these."""
+        site = self._reach(peer, "records", (tuple(packages), tuple(charters), tuple(rotations)))
+        named = [(PACKAGE, one) for one in packages]
+        for kind, ids in ((CHARTER, charters), (ROTATION, rotations)):
+            named += [key for key in site.gives if key[0] == kind] if tuple(ids) == ALL else [(kind, one) for one in ids]
+        given = [site.gives[key] for key in named if key in site.gives][: site.most_given]
+        envelopes = {site.gives[key]: key[0] for key in named if isinstance(site.gives.get(key), str)}
+        return Records(
+            tuple(one for one in given if isinstance(one, PackageRecords)),
+            tuple(one for one in given if isinstance(one, str) and envelopes[one] == CHARTER),
+            tuple(one for one in given if isinstance(one, str) and envelopes[one] == ROTATION),
+        )
+
+    def holdings(self, peer: Peer, package_ids: Sequence[str]) -> dict[str, Holding]:
+        """What the site says that it holds."""
+        held = self._reach(peer, "holdings", tuple(package_ids)).held
+        return {one: held[one] for one in package_ids if one in held}
+
+    def buckets(self, peer: Peer, tags: Collection[str]) -> Buckets:
+        """Digests of what the site has."""
+        site = self._reach(peer, "buckets", sorted(tags))
+        return Buckets(site.epoch, site.seen_tags, tuple(bucket_digests(site.versions())))
+
+    def bucket(self, peer: Peer, number: int, tags: Collection[str]) -> dict[str, tuple[str, str]]:  # noqa: ARG002 - as for buckets
+        """What the site has in one bucket."""
+        versions = self._reach(peer, "bucket", number).versions()
+        return {one: version for one, version in versions.items() if int(one[:2], 16) == number}
+
+    def rotate(self, peer: Peer, rotations: Sequence[bytes]) -> None:
+        """The site learns our new key."""
+        site = self._reach(peer, "rotate", len(rotations))
+        if not site.knows_us:
+            raise PeerRefused("who are you?")
+        site.told, site.answers = list(rotations), None
+
+    def status(self, peer: Peer) -> dict[str, Any]:
+        """It answers."""
+        return {"protocol": [self._reach(peer, "status", None).protocol]}
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """The envelope, or what the site says it is."""
@@ -81,13 +197,21 @@ class FakePeerClient:
 
     def chunk_digests(self, peer: Peer, package_id: str, size: int) -> bytes:
         """The chunk list."""
-        return self._reach(peer, "chunk_digests", package_id).packages[package_id].chunks.packed[:size]
+        site = self._reach(peer, "chunk_digests", package_id)
+        _refuse_lacking(site, package_id)
+        return site.packages[package_id].chunks.packed[:size]
 
     @contextmanager
     def content(self, peer: Peer, package_id: str, part: Slice, first_chunk: int) -> Iterator[FakeContent]:
         """Chunks of a slice from `first_chunk` on."""
         site = self._reach(peer, "content", (part.index, first_chunk))
+        _refuse_lacking(site, package_id)
         yield FakeContent(site, site.packages[package_id].content, part, first_chunk, self.on_chunk)
+
+
+def _refuse_lacking(site: FakeSite, package_id: str) -> None:
+    if package_id in site.lacks:
+        raise SourceLacks(f"{package_id} is not here")
 
 
 @dataclass
@@ -111,45 +235,3 @@ class FakeContent:
             buffer = memoryview(buffers[index % 2])[: len(chunk)]
             buffer[:] = bytes(len(chunk)) if index in self.site.bad_chunks else chunk
             yield index, buffer
-
-
-@dataclass
-class FakeStorageService:
-    """Replication's view of storage. `refuses` holds what offering a package raises."""
-
-    envelopes: dict[str, bytes] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    offered: list[tuple[bytes, str]] = field(default_factory=list)
-    refuses: dict[bytes, Exception] = field(default_factory=dict)
-    given_up: list[tuple[str, str]] = field(default_factory=list)
-    position: tuple[str, int] = ("our-epoch", 7)
-
-    def wants(self, *packages: Signed) -> None:
-        """These are wanted."""
-        self.envelopes |= {package.package_id: package.envelope for package in packages}
-        self.states |= dict.fromkeys((package.package_id for package in packages), "wanted")
-
-    def state_of(self, package_id: str) -> str | None:
-        """State of a package there."""
-        return self.states.get(package_id)
-
-    def offer_manifest(self, envelope: bytes, peer_id: str) -> str:
-        """Take a manifest, or refuse it."""
-        if envelope in self.refuses:
-            raise self.refuses[envelope]
-        self.offered.append((envelope, peer_id))
-        return "wanted"
-
-    def manifest(self, package_id: str) -> bytes:
-        """The envelope of a package that is wanted."""
-        if package_id not in self.envelopes:
-            raise NotFound(f"there is no package {package_id} here")
-        return self.envelopes[package_id]
-
-    def feed_position(self) -> tuple[str, int]:
-        """Epoch and highest number of our own feed."""
-        return self.position
-
-    def give_up(self, package_id: str, code: str, reason: str) -> None:  # noqa: ARG002 - the reason is for people
-        """This package cannot be had."""
-        self.given_up.append((package_id, code))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, TransferState
+from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, TransferState, percent
 from shared.contracts.events import Event
 from shared.core.digest import CHUNK_SIZE
 from shared.core.slices import Slice
@@ -26,7 +26,9 @@ class _Part:
     fence: int = 0
 
     def is_claimable(self, now: dt.datetime) -> bool:
-        return (self.state == "ready" and self.not_before <= now) or (self.state == "claimed" and self.lease_until < now)
+        beyond = now + dt.timedelta(hours=1)
+        free = self.state == "ready" and not now < self.not_before <= beyond
+        return free or (self.state == "claimed" and not now <= self.lease_until <= beyond)
 
 
 @dataclass
@@ -143,6 +145,15 @@ class FakeTransfers:
     def stale_assembled(self, before: dt.datetime) -> Sequence[Transfer]:
         """Assembled transfers that nobody verified since."""
         return [one for one in self._truth.transfers.values() if one.state is TransferState.ASSEMBLED and one.changed < before]
+
+    def open_since(self, before: dt.datetime) -> Sequence[Transfer]:
+        """Transfers that were planned before that and still fetch."""
+        return [one for one in self._truth.transfers.values() if one.state in OPEN_STATES and one.planned < before]
+
+    def progress(self, package_ids: Sequence[str]) -> dict[str, int]:
+        """How far the transfers of these packages are, in percent."""
+        under_way = [one for one in self._truth.transfers.values() if one.state in (*OPEN_STATES, TransferState.ASSEMBLED)]
+        return {one.package_id: percent(self._done_bytes(one), one.size) for one in under_way if one.package_id in package_ids}
 
     def figures(self) -> dict[str, float]:
         """Counts of transfers and slices; of the other tables this fake knows nothing."""
