@@ -27,7 +27,7 @@ def _rings_heard(instance: Instance) -> int:
 
 
 @pytest.mark.promise("B9")
-@pytest.mark.parametrize("point", ["after-promote", "before-relay"])
+@pytest.mark.parametrize("point", ["after-blob", "before-relay"])
 def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: killed between rename and commit, and between commit and announcement, at the origin: healed, announced once."""
     a, b = _pair(make_instance)
@@ -47,7 +47,7 @@ def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..
 
 
 @pytest.mark.promise("B9")
-@pytest.mark.parametrize("point", ["after-promote", "before-relay"])
+@pytest.mark.parametrize("point", ["after-blob", "before-relay"])
 def test_a_crash_while_publishing_a_transfer_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: the same at the receiving instance."""
     a, b = _pair(make_instance)

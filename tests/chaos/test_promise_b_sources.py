@@ -42,12 +42,19 @@ def _logged(instance: Instance, event: str, peer: TestPeer) -> list[dict[str, ob
     return [line for line in instance.log_events("services", event) if line.get("peer_id") == str(peer.instance_id)]
 
 
+def _was_asked_for_bytes(peer: TestPeer) -> bool:
+    return any(asked.path.endswith("/content") for asked in peer.asked)
+
+
 class _Corrupter(TestPeer):
     """Flips a bit in some chunks, always the same ones."""
 
     corrupted: frozenset[int] = frozenset()
+    is_open: bool = True
 
     def content(self, package: PeerPackage, start: int, stop: int) -> Reply:
+        if not self.is_open:
+            return 503, {"Content-Length": "0"}, []
         data = bytearray(package.data[start:stop])
         for index in self.corrupted:
             at = index * CHUNK_SIZE + 5 - start
@@ -91,8 +98,10 @@ def test_b4_the_same_wrong_chunk_from_everybody_stops_the_transfer(receiver: Ins
         package = one.publish("b4.pkg", data)
         other.adopt(package)
         for liar in (one, other):
-            liar.corrupted = frozenset({2})
+            liar.corrupted, liar.is_open = frozenset({2}), False
             liar.join(receiver)
+        wait_for(lambda: _was_asked_for_bytes(one) and _was_asked_for_bytes(other), "both are sources")
+        one.is_open = other.is_open = True
         wait_for(
             lambda: (transfer := receiver.transfer_of(package.package_id)) and transfer["state"] in ("suspect", "failed"),
             "the transfer stopped",

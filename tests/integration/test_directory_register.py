@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import argon2
@@ -24,27 +24,27 @@ from services.directory.handlers import FirstStart
 from services.directory.ports import Register
 from services.directory.wiring import build
 from shared.core.errors import Conflict
-from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.testing.fakes.clock import NOON, FakeClock
+from tests.contract.port_databases import KINDS, migrated
 from tests.unit.directory.directory_fakes import FakePasswords, FakeRegister
 
-MIGRATIONS = Path(migrations.__file__).parents[2] / "services" / "directory" / "migrations"
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Database]:
+    """A migrated database of its own, of each kind."""
+    with migrated("directory", new_database(request.param)) as opened:
+        yield opened
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A migrated database of its own."""
-    opened = Database(f"sqlite:///{tmp_path / 'directory.sqlite3'}")
-    migrations.upgrade(opened, MIGRATIONS)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(params=["fake", "database"])
-def register(request: pytest.FixtureRequest) -> Register:
+@pytest.fixture(params=["fake", *KINDS])
+def register(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Register]:
     """Each implementation of the port in turn."""
-    return FakeRegister() if request.param == "fake" else DatabaseRegister(request.getfixturevalue("database"))
+    if request.param == "fake":
+        yield FakeRegister()
+        return
+    with migrated("directory", new_database(request.param)) as opened:
+        yield DatabaseRegister(opened)
 
 
 def a_person(person_id: str = "p1", name: str = "admin") -> Person:

@@ -23,9 +23,9 @@ from standardwebhooks import Webhook
 
 from services.notify.adapters.guarded_http import Guard, GuardedHttp, Limits, resolve_by_system, trusted_authorities
 from services.notify.config import NotifySettings
-from services.notify.domain.deliveries import Happening
 from services.notify.wiring import Notify, build
 from shared.contracts.events import PeerRevokedV1
+from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput
 from shared.testing.fakes.clock import FakeClock
 from tests.integration.notify_receivers import raw_receiver, receiver
@@ -339,9 +339,9 @@ eventlet.monkey_patch()
 import datetime as dt, json, sys
 from pathlib import Path
 from services.notify.config import NotifySettings
-from services.notify.domain.deliveries import Happening
 from services.notify.wiring import build
 from shared.contracts.events import PeerRevokedV1
+from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput
 
 folder, dead_url, drip_url, good_url, inside = sys.argv[1:]

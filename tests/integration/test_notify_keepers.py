@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -16,12 +16,11 @@ from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.domain.deliveries import Claim, Delivery, DeliveryState, Outcome
 from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.ports import Deliveries, Subscriptions
-from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.testing.fakes.clock import NOON
+from tests.contract.port_databases import KINDS, migrated
 from tests.unit.notify.notify_fakes import SECRET, FakeKeeper, a_delivery, a_subscription
 
-MIGRATIONS = Path(migrations.__file__).parents[2] / "services" / "notify" / "migrations"
 LEASE = dt.timedelta(minutes=1)
 DELIVERED = Outcome(DeliveryState.DELIVERED, NOON, last_status=200)
 
@@ -52,26 +51,25 @@ class Keepers:
         return next(one for one in self.deliveries.newest(100) if one.delivery_id == delivery_id)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A migrated database of its own."""
-    opened = Database(f"sqlite:///{tmp_path / 'notify.sqlite3'}")
-    migrations.upgrade(opened, MIGRATIONS)
-    yield opened
-    opened.close()
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Database]:
+    """A migrated database of its own, of each kind."""
+    with migrated("notify", new_database(request.param)) as opened:
+        yield opened
 
 
-@pytest.fixture(params=["fake", "database"])
-def keepers(request: pytest.FixtureRequest) -> Keepers:
+@pytest.fixture(params=["fake", *KINDS])
+def keepers(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Keepers]:
     """Each implementation in turn, with one subscription."""
-    if request.param == "fake":
-        keeper = FakeKeeper()
-        made = Keepers(keeper, keeper)
-    else:
-        database = request.getfixturevalue("database")
-        made = Keepers(DatabaseSubscriptions(database), DatabaseDeliveries(database))
-    made.subscriptions.add(a_subscription("s1"))
-    return made
+    with ExitStack() as stack:
+        if request.param == "fake":
+            keeper = FakeKeeper()
+            made = Keepers(keeper, keeper)
+        else:
+            database = stack.enter_context(migrated("notify", new_database(request.param)))
+            made = Keepers(DatabaseSubscriptions(database), DatabaseDeliveries(database))
+        made.subscriptions.add(a_subscription("s1"))
+        yield made
 
 
 def test_keepers_keep_subscriptions_as_they_are(keepers: Keepers) -> None:

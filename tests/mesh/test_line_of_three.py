@@ -11,6 +11,8 @@ import requests
 
 from shared.runtime.broker import PrivateBroker
 from shared.testing.instance import Instance, random_file
+from shared.testing.mesh import register_in_line
+from shared.testing.sites import bytes_fetched, running
 
 Line = tuple[Instance, Instance, Instance]
 
@@ -20,21 +22,13 @@ def line(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path_factory: py
     """A, B and C; B registered with A, C with B only."""
     folder = tmp_path_factory.mktemp("line")
     a, b, c = (Instance(name, folder / name, broker.uri(next(vhost_names))) for name in "ABC")
-    try:
-        for instance in (a, b, c):
-            instance.start()
-        for instance in (a, b, c):
-            instance.wait_ready()
-        b.join(a)
-        c.join(b)
+    with running(a, b, c):
+        register_in_line(a, b, c)
         yield a, b, c
-    finally:
-        for instance in (a, b, c):
-            instance.close()
 
 
 def _bytes_fetched(line: Line) -> int:
-    return sum(int(instance.api("GET", "/status").json()["services"]["replication"]["bytes_fetched"]) for instance in line)
+    return sum(bytes_fetched(instance) for instance in line)
 
 
 def test_an_upload_at_one_end_is_published_at_the_other(line: Line, tmp_path: Path) -> None:

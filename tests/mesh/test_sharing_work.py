@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from shared.testing.chaos_proxy import ChaosProxy
 from shared.testing.instance import SEPARATE, Instance
+from shared.testing.sites import start_together
 from shared.testing.waiting import wait_for
 
 _MIB = 1 << 20
@@ -35,10 +36,7 @@ def test_two_replication_workers_share_one_large_package(make_instance: Callable
     with ChaosProxy(a.port, bytes_per_second=24 * _MIB) as link:
         a.settings["ODST_PUBLIC_URL"] = link.url
         b = make_instance("B", programs=(*SEPARATE, "services.replication#2"), settings={"ODST_SLICES_AT_ONCE": "2"})
-        a.start()
-        b.start()
-        a.wait_ready()
-        b.wait_ready()
+        start_together(a, b)
         b.join(a)
         data = random.Random(5).randbytes(128 * _MIB)
         uploaded = a.uploaded(a.upload("large.pkg", data))
