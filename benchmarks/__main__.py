@@ -12,12 +12,19 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bus, digests, hop, memory, profiling, upload
+from benchmarks import bus, catalogue, digests, hop, memory, profiling, upload
 from benchmarks.printing import machine, print_machine, print_report
 from benchmarks.runner import Options, Report, tell
 from shared.testing.instance import ALL_IN_ONE, SEPARATE
 
-BENCHES = {"digests": digests.run, "upload": upload.run, "hop": hop.run, "bus": bus.run, "memory": memory.run}
+BENCHES = {
+    "digests": digests.run,
+    "upload": upload.run,
+    "hop": hop.run,
+    "bus": bus.run,
+    "memory": memory.run,
+    "catalogue": catalogue.run,
+}
 """Every benchmark, in the order in which they run."""
 _PROFILE = "profile"
 _FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -27,11 +34,19 @@ _FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
 @click.argument("names", nargs=-1, type=click.Choice([_PROFILE, *BENCHES]))
 @click.option("--rounds", type=click.IntRange(1), help="How often each candidate runs; usually 3 to 5.")
 @click.option("--size-mib", type=click.IntRange(1), help="Size of the package; usually 1024, for memory 2048.")
+@click.option("--packages", type=click.IntRange(10), multiple=True, help="Size of a catalogue, repeatable; usually 1000, 10000, 100000.")
 @click.option("--separate", is_flag=True, help="Each service in a process of its own; otherwise all in one beside the gateway.")
 @click.option("--folder", type=click.Path(path_type=Path), default=_FOLDER, help="Where files are made: on the disk to be measured.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write everything to this file.")
 def main(  # noqa: PLR0913 - one for each option
-    names: tuple[str, ...], *, rounds: int | None, size_mib: int | None, separate: bool, folder: Path, json_file: Path | None
+    names: tuple[str, ...],
+    *,
+    rounds: int | None,
+    size_mib: int | None,
+    packages: tuple[int, ...],
+    separate: bool,
+    folder: Path,
+    json_file: Path | None,
 ) -> None:
     """Measure ODST side by side with what an administrator would use instead. Without NAMES, everything.
 
@@ -43,6 +58,7 @@ def main(  # noqa: PLR0913 - one for each option
     print_machine(found)
     profiles = folder / _PROFILE if _PROFILE in names else None
     options = Options(folder, rounds, size_mib, SEPARATE if separate else ALL_IN_ONE, profiles)
+    options = replace(options, packages=packages) if packages else options
     try:
         reports = [_report(name, options) for name in [name for name in names if name != _PROFILE] or BENCHES]
     except RuntimeError as error:

@@ -32,6 +32,8 @@ class Options:
     """The processes of an instance, beside its gateway."""
     profiles: Path | None = None
     """Where profiles are kept; None if none are taken."""
+    packages: tuple[int, ...] = (1_000, 10_000, 100_000)
+    """Sizes of catalogues."""
 
     def rounds_or(self, usual: int) -> int:
         """Rounds asked for, or the benchmark's usual number."""

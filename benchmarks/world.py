@@ -45,7 +45,7 @@ def world(options: Options, *names: str, programs: tuple[str, ...] | None = None
         broker = stack.enter_context(PrivateBroker(options.folder / "broker", vhosts))
         instances = []
         for name, vhost in zip(names, vhosts, strict=True):
-            made = Instance(name, options.folder / vhost, broker.uri(vhost), programs=programs or options.programs, settings=_real_use())
+            made = Instance(name, options.folder / vhost, broker.uri(vhost), programs=programs or options.programs, settings=real_use())
             instances.append(made)
             stack.callback(shutil.rmtree, made.folder, ignore_errors=True)
             stack.callback(made.close)
@@ -60,7 +60,7 @@ def world(options: Options, *names: str, programs: tuple[str, ...] | None = None
         yield World(broker, tuple(instances), listeners)
 
 
-def _real_use() -> dict[str, str]:
+def real_use() -> dict[str, str]:
     """The defaults again where `Instance` is impatient for the sake of tests."""
     fields = ReplicationSettings.model_fields
     defaults = {key: fields[name].default for key in FAST if (name := key.removeprefix("ODST_").lower()) in fields}
