@@ -9,7 +9,16 @@ from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.handlers.clocks import note_skew
-from services.replication.ports import Announcement, ClocksDiffer, PeerClient, PeerRefused, PeerRotated, Peers, StorageService
+from services.replication.ports import (
+    Announcement,
+    ClocksDiffer,
+    PeerChanges,
+    PeerClient,
+    PeerRefused,
+    PeerRotated,
+    Peers,
+    StorageService,
+)
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
 from shared.runtime.logging import bound, correlation_id, get_logger
@@ -44,28 +53,31 @@ class AnnouncingHandlers:
         if not due:
             return False
         epoch, seq = self.storage.feed_position()
-        for announcement in due:
+        # Who was away before comes last: nobody waits longer than must be for a peer that does not answer.
+        for announcement in sorted(due, key=lambda one: one.attempts):
             with bound(correlation_id=announcement.correlation_id):
                 self._ring(announcement, epoch, seq)
         return True
 
     def _ring(self, announcement: Announcement, epoch: str, seq: int) -> None:
-        peer = self.peers.get(announcement.peer_id)
         error: OdstError | None = None
-        if peer is not None and peer.state is PeerState.ACTIVE:
-            with self.peers.changing() as changes:
-                changes.drop_announcement(announcement.peer_id)
+        with self.peers.changing() as changes:
+            changes.drop_announcement(announcement.peer_id)
+            peer = _active(changes, announcement.peer_id)
+        if peer is not None:
             try:
                 self.client.announce(peer, peer.epoch_shown(epoch), seq)
                 log.info("peer_announced_to", peer_id=announcement.peer_id, seq=seq)
             except (PeerUnreachable, PeerLied) as failure:
                 error = failure
-            self._note(peer, announcement, error)
+            self._note(announcement, error)
 
-    def _note(self, peer: Peer, announcement: Announcement, error: OdstError | None) -> None:
+    def _note(self, announcement: Announcement, error: OdstError | None) -> None:
         now = self.clock()
         with self.peers.changing() as changes:
-            fresh = changes.peer(str(peer.peer_id)) or peer
+            fresh = _active(changes, announcement.peer_id)
+            if fresh is None:
+                return  # It was revoked while we rang, or has another key: nobody is to be rung at under this id.
             if error is None:
                 # Who has an error hears us again: its feed is read now, not at its next turn.
                 next_poll = now if fresh.last_error else fresh.next_poll
@@ -88,3 +100,8 @@ class AnnouncingHandlers:
             if peer is not None:
                 changes.save_peer(peer.heard_of(epoch[:64], min(seq, _MOST_SEQ), correlation_id()))
             changes.dispatch(events.PeerAnnouncedV1(peer_id=peer_id, epoch=epoch, seq=seq))
+
+
+def _active(changes: PeerChanges, peer_id: str) -> Peer | None:
+    peer = changes.peer(peer_id)
+    return peer if peer is not None and peer.state is PeerState.ACTIVE else None
