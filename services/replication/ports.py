@@ -116,8 +116,8 @@ class PeerChanges(Protocol):
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung; several wishes are one ring."""
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none, or somebody else took it."""
 
     def dispatch(self, event: Event) -> None:
         """Say so when the transaction is committed."""

@@ -51,6 +51,8 @@ from shared.runtime.outbox import Outbox
 log = get_logger(__name__)
 _LOOP_SECONDS = 2.0
 _NONCES_KEPT_SECONDS = 600
+_RINGS_AT_ONCE = 3
+"""Peers that one process rings at side by side; none of them twice, as below."""
 _FEEDS_AT_ONCE = 3
 """Peers whose feeds one process reads side by side, none of them twice: one that is slow or away keeps only one of these."""
 
@@ -152,7 +154,7 @@ class _Parts:
         pulling, moving = self._pulling(rotating), self._moving()
         self.bell.loops = (
             self.events.as_loop(settings.sweep_seconds),
-            Loop("announcements", announcing.ring_due, _LOOP_SECONDS),
+            Loop("announcements", announcing.ring_due, _LOOP_SECONDS, copies=_RINGS_AT_ONCE),
             Loop("feeds", pulling.step, _LOOP_SECONDS, copies=_FEEDS_AT_ONCE),
             Loop("slices", moving.step, _LOOP_SECONDS, copies=settings.slices_at_once),
         )

@@ -158,11 +158,10 @@ def test_several_wishes_to_announce_are_one_ring(kept: Kept) -> None:
 
 
 def test_a_dropped_announcement_is_not_due(kept: Kept) -> None:
-    """And dropping what is not there is no error."""
+    """Who drops it knows whether it was there, so that it is rung once."""
     with kept.peers.changing() as changes:
         changes.announce_to("B", NOON)
-        changes.drop_announcement("B")
-        changes.drop_announcement("C")
+        assert [changes.drop_announcement(peer_id) for peer_id in ("B", "B", "C")] == [True, False, False]
 
     assert kept.peers.due_announcements(LATER) == []
 

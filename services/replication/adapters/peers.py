@@ -128,9 +128,9 @@ class SqlPeerChanges:
         }
         replace_row(self._connection, announcements, "peer_id", values)
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
-        self._connection.execute(delete(announcements).where(announcements.c.peer_id == peer_id))
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none, or somebody else took it."""
+        return bool(self._connection.execute(delete(announcements).where(announcements.c.peer_id == peer_id)).rowcount)
 
     def dispatch(self, event: Event) -> None:
         """Write the event to the outbox of this transaction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
@@ -38,6 +38,7 @@ class AnnouncingHandlers:
     storage: StorageService
     clock: Any
     ring_loop: Callable[[], None]
+    _ringing: set[str] = field(default_factory=set)
 
     def announce(self, event: events.PackagePublishedV1 | events.CatalogueChangedV1) -> None:
         """Step 3 of the seed, and whatever else is new in our feed: every peer is to hear it, but the one that it came from."""
@@ -48,29 +49,40 @@ class AnnouncingHandlers:
         self.ring_loop()
 
     def ring_due(self) -> bool:
-        """Ring at each peer that is due; True if any was."""
+        """Ring at each peer that is due; True if any was rung. May be called side by side: a peer is rung once at a time."""
         due = self.peers.due_announcements(self.clock())
         if not due:
             return False
         epoch, seq = self.storage.feed_position()
-        # Who was away before comes last: nobody waits longer than must be for a peer that does not answer.
-        for announcement in sorted(due, key=lambda one: one.attempts):
-            with bound(correlation_id=announcement.correlation_id):
-                self._ring(announcement, epoch, seq)
-        return True
+        rang = False
+        for announcement in sorted(due, key=lambda one: one.attempts):  # Who was away before comes last: it may be away again.
+            rang = self._ring_alone(announcement, epoch, seq) or rang
+        return rang
 
-    def _ring(self, announcement: Announcement, epoch: str, seq: int) -> None:
+    def _ring_alone(self, announcement: Announcement, epoch: str, seq: int) -> bool:
+        peer_id = announcement.peer_id
+        if peer_id in self._ringing:
+            return False
+        self._ringing.add(peer_id)
+        try:
+            with bound(correlation_id=announcement.correlation_id):
+                return self._ring(announcement, epoch, seq)
+        finally:
+            self._ringing.discard(peer_id)
+
+    def _ring(self, announcement: Announcement, epoch: str, seq: int) -> bool:
         error: OdstError | None = None
         with self.peers.changing() as changes:
-            changes.drop_announcement(announcement.peer_id)
+            is_ours = changes.drop_announcement(announcement.peer_id)
             peer = _active(changes, announcement.peer_id)
-        if peer is not None:
+        if is_ours and peer is not None:
             try:
                 self.client.announce(peer, peer.epoch_shown(epoch), seq)
                 log.info("peer_announced_to", peer_id=announcement.peer_id, seq=seq)
             except (PeerUnreachable, PeerLied) as failure:
                 error = failure
             self._note(announcement, error)
+        return is_ours
 
     def _note(self, announcement: Announcement, error: OdstError | None) -> None:
         now = self.clock()

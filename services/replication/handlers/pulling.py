@@ -238,8 +238,8 @@ class PullingHandlers:
             peer = changes.peer(str(asked.peer_id))
             if peer is None or (peer.epoch, peer.cursor) != (asked.epoch, asked.cursor):
                 return  # Meanwhile somebody decided to read it from the start.
-            read = {"epoch": page.epoch, "cursor": page.next, "catching_up": peer.catching_up and page.more}
-            peer = replace(peer, protocol=self._spoken(page), next_poll=self.clock() + _TAKEN, **read)
+            peer = replace(peer, epoch=page.epoch, cursor=page.next, catching_up=peer.catching_up and page.more)
+            peer = replace(peer, protocol=self._spoken(page), next_poll=self.clock() + _TAKEN)
             if not page.more and (peer.announced_epoch, peer.announced_seq) == (asked.announced_epoch, asked.announced_seq):
                 # What was announced before the last page was asked for is read, also if the feed shows us less than it has.
                 peer = replace(peer, announced_epoch=page.epoch, announced_seq=page.next, news_correlation_id=None)

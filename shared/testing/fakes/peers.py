@@ -102,9 +102,9 @@ class FakePeerChanges:
         """Have the doorbell of this peer rung."""
         self.announcements[peer_id] = (not_before, Announcement(peer_id, attempts, correlation_id()))
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
-        self.announcements.pop(peer_id, None)
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none."""
+        return self.announcements.pop(peer_id, None) is not None
 
     def dispatch(self, event: Event) -> None:
         """Remember what was said."""

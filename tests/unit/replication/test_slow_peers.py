@@ -120,6 +120,29 @@ def test_a_feed_that_takes_long_is_read_in_turn_with_others(bench: Bench) -> Non
     assert [since for what, since in slow_site.asked if what == "changes"] == [0, 2, 4, 6, 8, 10]
 
 
+def test_a_peer_that_takes_long_to_hear_a_ring_keeps_nobody_else_waiting(bench: Bench) -> None:
+    """The loops beside ring at others, each once; news that come meanwhile are told afterwards."""
+    slow, _ = bench.meet("slow")
+    rung, beside = list[str](), list[bool]()
+    with bench.peers.changing() as changes:
+        changes.announce_to(str(slow.peer_id), bench.clock())
+
+    def hears(peer: Peer, _epoch: str, _seq: int) -> None:
+        rung.append(peer.name)
+        if len(rung) == 1:
+            bench.meet("other")
+            bench.announcing.announce(events.CatalogueChangedV1())
+            beside.extend([bench.announcing.ring_due(), bench.announcing.ring_due()])
+
+    bench.client.announce = hears  # type: ignore[method-assign]
+
+    assert bench.announcing.ring_due()
+    assert (rung, beside) == (["slow", "other"], [True, False])
+
+    assert bench.announcing.ring_due()
+    assert rung == ["slow", "other", "slow"]
+
+
 def test_each_size_has_its_time() -> None:
     """A thin link that is honest has enough of it: a MiB at 16 KiB a second, and 30 seconds besides."""
     assert longest_seconds(1 << 20, 16 << 10) == 94
