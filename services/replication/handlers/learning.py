@@ -135,11 +135,11 @@ class LearningHandlers:
             return
         full = bool(refused) and self.peers.deferred_count(peer_id) >= _MOST_DEFERRED
         with self.peers.changing() as changes:
+            if knows_more:
+                changes.retry_refused(now)
             if not _is_active(changes, peer_id):
                 return  # It was revoked meanwhile, or has another id: nothing of it is waited for.
             changes.drop_deferred(peer_id, [key for key in known if key in taken])
-            if knows_more:
-                changes.retry_refused(now)
             for key in versions.keys() & refused.keys():
                 self._defer(changes, known.get(key), Deferred.first(peer_id, refused[key], versions[key], now), full=full)
 
