@@ -209,6 +209,7 @@ def test_a_refused_manifest_does_not_block_the_rest(bench: Bench, error: OdstErr
     assert [envelope for envelope, _ in bench.storage.offered] == [good.envelope]
     assert bench.peer(peer).cursor == 2
 
+    site.epoch = "read-anew"
     tried = []
     for seconds in range(0, 400, 10):
         site.asked.clear()
