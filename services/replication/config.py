@@ -27,7 +27,7 @@ class ReplicationSettings(Settings):
     peer_read_seconds: Annotated[float, Field(gt=0, le=120)] = 20
     """Longest silence of a peer within an answer."""
     slow_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024
-    """A source slower than this for 30 seconds is dropped for the slice."""
+    """A source slower than this for 30 seconds is dropped for the slice; an answer may take 30 and what its size takes at this."""
     strikes_allowed: Annotated[int, Field(ge=1)] = 3
     """Bad chunks after which a source is banned."""
     ban_seconds: Annotated[float, Field(gt=0)] = 3600

@@ -107,8 +107,8 @@ class PeerChanges(Protocol):
     def save_deferred(self, deferred: Sequence[Deferred]) -> None:
         """Insert or replace."""
 
-    def drop_deferred(self, peer_id: str, keys: Sequence[Key]) -> None:
-        """These were taken after all."""
+    def drop_deferred(self, peer_id: str, keys: Sequence[Key] | None = None) -> None:
+        """These are not waited for any more, or none."""
 
     def retry_refused(self, now: dt.datetime) -> None:
         """Have all that was refused for want of trust tried again: we know more now."""
@@ -116,8 +116,8 @@ class PeerChanges(Protocol):
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung; several wishes are one ring."""
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none, or somebody else took it."""
 
     def dispatch(self, event: Event) -> None:
         """Say so when the transaction is committed."""
@@ -136,7 +136,7 @@ class Peers(Protocol):
         """A peer."""
 
     def due_for_poll(self, now: dt.datetime) -> Sequence[Peer]:
-        """Active peers whose feed is to be read now."""
+        """Active peers whose feed is to be read now, who waits longest first."""
 
     def due_announcements(self, now: dt.datetime) -> Sequence[Announcement]:
         """Doorbells to ring now."""
@@ -231,12 +231,12 @@ class Transfers(Protocol):
 class Content(Protocol):
     """A slice on its way: chunks in order, each in a buffer that is reused after the next but one."""
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
-        """Chunk index and bytes.
+    def chunks(self, saw: Callable[[int], None]) -> Iterator[tuple[int, memoryview]]:
+        """Chunk index and bytes. `saw` is told how many bytes came so far, several times in each chunk; what it raises ends this.
 
         Raises:
             PeerLied: if more, fewer or other bytes come than were asked for.
-            PeerUnreachable: if the link fails.
+            PeerUnreachable: if the link fails, or so few bytes come that nobody would wait for more.
         """
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
-import threading
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from services.replication.adapters.signatures import KeySignatures
 from services.replication.adapters.storage import RpcStorage
 from services.replication.adapters.transfers import SqlTransfers
 from services.replication.config import ReplicationSettings
-from services.replication.domain.sources import SourceBook
+from services.replication.domain.sources import LackBook, SourceBook
 from services.replication.handlers.announcing import AnnouncingHandlers
 from services.replication.handlers.authenticating import AuthenticatingHandlers
 from services.replication.handlers.drifting import DriftingHandlers
@@ -54,8 +51,10 @@ from shared.runtime.outbox import Outbox
 log = get_logger(__name__)
 _LOOP_SECONDS = 2.0
 _NONCES_KEPT_SECONDS = 600
+_RINGS_AT_ONCE = 3
+"""Peers that one process rings at side by side; none of them twice, as below."""
 _FEEDS_AT_ONCE = 3
-"""Peers whose feeds one process reads side by side: one that is slow or away keeps only one of these."""
+"""Peers whose feeds one process reads side by side, none of them twice: one that is slow or away keeps only one of these."""
 
 
 @dataclass
@@ -87,16 +86,6 @@ class Replication:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
-
-
-class _Locks:
-    """A lock for each key, within this process."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
-
-    def __call__(self, key: str) -> AbstractContextManager[Any]:
-        return self._locks[key]
 
 
 def _now() -> dt.datetime:
@@ -143,10 +132,16 @@ class _Parts:
         key = InstanceKey.load_or_create(settings.layout)
         self.events = Outbox(self.database, outbox, settings.bus.publisher("replication"))
         self.peers, self.transfers = SqlPeers(self.database, self.events), SqlTransfers(self.database, self.events)
-        self.client = HttpPeers(key, connect_seconds=settings.peer_connect_seconds, read_seconds=settings.peer_read_seconds)
+        self.client = HttpPeers(
+            key,
+            connect_seconds=settings.peer_connect_seconds,
+            read_seconds=settings.peer_read_seconds,
+            slow_bytes_per_second=settings.slow_bytes_per_second,
+        )
         self.storage = RpcStorage(RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds))
         self.store = FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20)
         self.signatures, self.stages, self.bell = KeySignatures(key), Stages(tuple(settings.stages)), _Bell()
+        self.lacking = LackBook()
 
     def application(self) -> Replication:
         settings, peers, client, storage = self.settings, self.peers, self.client, self.storage
@@ -159,7 +154,7 @@ class _Parts:
         pulling, moving = self._pulling(rotating), self._moving()
         self.bell.loops = (
             self.events.as_loop(settings.sweep_seconds),
-            Loop("announcements", announcing.ring_due, _LOOP_SECONDS),
+            Loop("announcements", announcing.ring_due, _LOOP_SECONDS, copies=_RINGS_AT_ONCE),
             Loop("feeds", pulling.step, _LOOP_SECONDS, copies=_FEEDS_AT_ONCE),
             Loop("slices", moving.step, _LOOP_SECONDS, copies=settings.slices_at_once),
         )
@@ -188,19 +183,17 @@ class _Parts:
 
     def _pulling(self, rotating: RotatingHandlers) -> PullingHandlers:
         settings, peers, client = self.settings, self.peers, self.client
-        learning = LearningHandlers(peers, client, self.storage, _now)
+        learning = LearningHandlers(peers, client, self.storage, _now, self.lacking)
         drifting = DriftingHandlers(peers, client, self.storage, learning, _now, settings.drift_check_seconds)
-        return PullingHandlers(
-            peers, client, learning, drifting, rotating, _now, settings.poll_seconds, settings.peer_protocols, _Locks(), self.bell
-        )
+        return PullingHandlers(peers, client, learning, drifting, rotating, _now, settings.poll_seconds, settings.peer_protocols, self.bell)
 
     def _planning(self) -> PlanningHandlers:
         common = (self.peers, self.transfers, self.client, self.storage, self.store, _now)
-        return PlanningHandlers(*common, open_manifest, offload, self.bell, self.settings.slice_chunks)
+        return PlanningHandlers(*common, open_manifest, offload, self.bell, self.settings.slice_chunks, self.lacking)
 
     def _moving(self) -> MovingHandlers:
         common = (self.peers, self.transfers, self.client, self.storage, self.store, _now)
-        return MovingHandlers(_worker_name(), *common, _background, SourceBook(), _limits(self.settings))
+        return MovingHandlers(_worker_name(), *common, _background, SourceBook(), _limits(self.settings), self.lacking)
 
 
 class _Bell:

@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import random
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -141,7 +141,6 @@ class Site:
             self.now,
             _NEVER,
             (1, 2),
-            lambda _: nullcontext(),
             lambda: None,
             chance,
         )

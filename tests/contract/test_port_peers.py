@@ -138,6 +138,13 @@ def test_peers_are_due_for_a_poll_at_their_time(kept: Kept) -> None:
     assert {peer.name for peer in kept.peers.due_for_poll(NOON)} == {"never", "now"}
 
 
+def test_who_waits_longest_for_a_poll_comes_first(kept: Kept) -> None:
+    """So that a feed that is read in turns does not push aside those of others."""
+    kept.save(a_peer("later", next_poll=LATER), a_peer("now", next_poll=NOON), a_peer("never"))
+
+    assert [peer.name for peer in kept.peers.due_for_poll(LATER)] == ["never", "now", "later"]
+
+
 def test_several_wishes_to_announce_are_one_ring(kept: Kept) -> None:
     """The last one counts, with its time, its tries and the correlation id of the news."""
     with kept.peers.changing() as changes:
@@ -151,11 +158,10 @@ def test_several_wishes_to_announce_are_one_ring(kept: Kept) -> None:
 
 
 def test_a_dropped_announcement_is_not_due(kept: Kept) -> None:
-    """And dropping what is not there is no error."""
+    """Who drops it knows whether it was there, so that it is rung once."""
     with kept.peers.changing() as changes:
         changes.announce_to("B", NOON)
-        changes.drop_announcement("B")
-        changes.drop_announcement("C")
+        assert [changes.drop_announcement(peer_id) for peer_id in ("B", "B", "C")] == [True, False, False]
 
     assert kept.peers.due_announcements(LATER) == []
 
@@ -241,6 +247,10 @@ def test_refused_records_are_kept_as_they_are(kept: Kept) -> None:
         changes.drop_deferred(str(one.peer_id), [])
     assert kept.peers.deferred_among(str(one.peer_id), ["r1"]) == [refused(one, "r1", key=("charter", "r1"))]
     assert kept.peers.deferred_count(str(two.peer_id)) == 1
+
+    with kept.peers.changing() as changes:
+        changes.drop_deferred(str(one.peer_id))
+    assert (kept.peers.deferred_count(str(one.peer_id)), kept.peers.deferred_count(str(two.peer_id))) == (0, 1)
 
 
 def test_refused_records_are_due_at_their_time_oldest_first(kept: Kept) -> None:

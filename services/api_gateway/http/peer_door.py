@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 from collections.abc import Callable
@@ -63,6 +64,17 @@ class PeerDoor:
             detail = "the clocks of the two instances differ by more than a minute; see Date"
             return problem(401, "CLOCK_SKEW", detail, {"Connection": "close"})
         return problem(401, "UNAUTHENTICATED", "the request is not acceptable", {"Connection": "close"})
+
+    def while_active(self, peer_id: str) -> Callable[[], None]:
+        """A question to be asked in the middle of a long answer: it raises ConnectionResetError once this peer is no active one."""
+
+        def check() -> None:
+            peers = self._services.call("replication", "list_peers")["items"]
+            if (peer_id, "active") not in {(peer["peer_id"], peer["state"]) for peer in peers}:
+                log.warning("peer_refused", peer_id=peer_id, reason="it is no peer any more, in the middle of an answer")
+                raise ConnectionResetError(errno.ECONNRESET, "who asked is no peer any more")
+
+        return check
 
     def seen(self) -> dict[str, Any]:
         """What a signature is about: the raw target as it came, and only headers that can be signed."""

@@ -140,7 +140,8 @@ def _packages(api: Blueprint, services: Services, store: FilesystemByteStore, se
     def content(package_id: str) -> Response:
         package = located(package_id)
         created = dt.datetime.fromisoformat(package["created"])
-        return sending.answer(Representation(Digest("sha256", package["sha256"]), package["size"], created))
+        representation = Representation(Digest("sha256", package["sha256"]), package["size"], created)
+        return sending.answer(representation, door.while_active(g.peer_id))
 
     @api.get("/packages/<package_id>/have")
     @door.peers_only

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,10 @@ from shared.core.errors import NotFound
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 
 _BLOCK = 1 << 20
+WATCHED_BYTES = 64 << 20
+"""After so many bytes of an answer it is asked whether it may go on, where that can change: no slice is larger."""
+MayGoOn = Callable[[], None]
+"""Raises an OSError if who asked may have no more of an answer: the connection is cut."""
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,40})-([0-9]{0,40})[ \t]*", re.IGNORECASE)
 
 
@@ -133,8 +138,8 @@ class Sending:
         self._layout = store.layout
         self._accel_prefix = accel_prefix
 
-    def answer(self, representation: Representation) -> Response:
-        """The answer to the present request.
+    def answer(self, representation: Representation, may_go_on: MayGoOn | None = None) -> Response:
+        """The answer to the present request. With `may_go_on`, that is asked between the parts of a long answer.
 
         Raises:
             NotFound: if the bytes are not here; nothing was sent then.
@@ -144,13 +149,14 @@ class Sending:
         if part.status not in (200, 206):
             return _without_bytes(part.status, representation, headers)
         try:
-            return self._send(representation, part, headers)
+            return self._send(representation, part, headers, may_go_on)
         except FileNotFoundError as error:
             raise NotFound("these bytes are not here") from error
 
-    def _send(self, representation: Representation, part: Part, headers: dict[str, str]) -> Response:
+    def _send(self, representation: Representation, part: Part, headers: dict[str, str], may_go_on: MayGoOn | None) -> Response:
         path = self._layout.blob(representation.sha256)
-        if self._accel_prefix and _nginx_agrees(part):
+        may_go_on = may_go_on if part.stop - part.start > WATCHED_BYTES else None
+        if self._accel_prefix and may_go_on is None and _nginx_agrees(part):
             path.stat()
             if part.status == 200:  # noqa: PLR2004
                 del headers["Accept-Ranges"]  # nginx adds its own to the whole, and none to a part
@@ -158,7 +164,7 @@ class Sending:
         if part.status == 206:  # noqa: PLR2004
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{representation.size}"
         headers["Content-Length"] = str(part.stop - part.start)
-        return _stream(path, part, headers)
+        return _stream(path, part, headers, may_go_on)
 
 
 def _nginx_agrees(part: Part) -> bool:
@@ -181,10 +187,23 @@ def _without_bytes(status: int, representation: Representation, headers: dict[st
     return problem(416, "RANGE_NOT_SATISFIABLE", f"there are {representation.size} bytes, and the range begins after them", kept)
 
 
-def _stream(path: Path, part: Part, headers: dict[str, str]) -> Response:
+def _stream(path: Path, part: Part, headers: dict[str, str], may_go_on: MayGoOn | None) -> Response:
     file: BinaryIO = path.open("rb", buffering=0)
     if request.method == "HEAD" or part.start == part.stop:
         file.close()
         return Response(status=part.status, headers=headers)
     file.seek(part.start)
-    return Response(wrap_file(request.environ, file, _BLOCK), part.status, headers, direct_passthrough=True)
+    if may_go_on is None:
+        return Response(wrap_file(request.environ, file, _BLOCK), part.status, headers, direct_passthrough=True)
+    response = Response(_watched(file, part.stop - part.start, may_go_on), part.status, headers, direct_passthrough=True)
+    response.call_on_close(file.close)
+    return response
+
+
+def _watched(file: BinaryIO, size: int, may_go_on: MayGoOn) -> Iterator[bytes]:
+    sent = 0
+    while block := file.read(min(_BLOCK, size - sent)):
+        yield block
+        sent += len(block)
+        if sent % WATCHED_BYTES == 0 and sent < size:
+            may_go_on()

@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from typing import Any
 
 import requests
 
-from services.replication.adapters.http_link import LINK_ERRORS, PARTIAL
+from services.replication.adapters.http_link import LINK_ERRORS, PARTIAL, Patience
 from shared.core.digest import CHUNK_SIZE, chunk_length
 from shared.core.errors import PeerLied, PeerUnreachable
+
+_BLOCK = 64 << 10
+"""Bytes between two looks at the time."""
 
 
 class HttpContent:
     """`Content` of a response: two buffers in turn, so that one is worked on while the other is filled."""
 
-    def __init__(self, response: requests.Response, first_chunk: int, start: int, stop: int, size: int) -> None:
+    def __init__(  # noqa: PLR0913 - what was asked for
+        self, response: requests.Response, patience: Patience, first_chunk: int, start: int, stop: int, *, size: int
+    ) -> None:
         """Reads bytes `start` to `stop` of a package of `size` bytes."""
-        self._response = response
+        self._response, self._patience = response, patience
         self._first, self._start, self._stop, self._size = first_chunk, start, stop, size
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
+    def chunks(self, saw: Callable[[int], None]) -> Iterator[tuple[int, memoryview]]:
         """Chunk index and bytes; never reads more than one byte beyond what was asked for."""
         length = self._stop - self._start
         buffers = [memoryview(bytearray(min(CHUNK_SIZE, length))) for _ in range(2)]
         index, left = self._first, length
         while left:
             chunk = buffers[index % 2][: chunk_length(index, self._size)]
-            self._fill(chunk)
-            left -= len(chunk)
+            for at in range(0, len(chunk), _BLOCK):
+                block = chunk[at : at + _BLOCK]
+                with self._patience(len(block)):
+                    self._fill(block)
+                left -= len(block)
+                saw(length - left)
             if not left:
                 self._response.raw.release_conn()
             yield index, chunk
             index += 1
 
-    def _fill(self, chunk: memoryview) -> None:
+    def _fill(self, block: memoryview) -> None:
         # urllib3's own readinto allocates and copies each block; the response beneath reads into our buffer at once.
         body: Any = self._response.raw._original_response  # noqa: SLF001 - kept by urllib3 for this purpose
         filled = 0
-        while filled < len(chunk):
+        while filled < len(block):
             try:
-                count = body.readinto(chunk[filled:])
+                count = body.readinto(block[filled:])
             except (*LINK_ERRORS, HTTPException) as error:
                 raise PeerUnreachable(f"the link broke within a slice: {type(error).__name__}") from error
             if not count:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import eventlet
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from services.replication.domain.peer import Peer
+from services.replication.domain.sources import longest_seconds
 from services.replication.ports import ClocksDiffer, PeerRefused, PeerRotated, SourceLacks
 from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
 from shared.core.identity import InstanceId
@@ -27,7 +29,10 @@ from shared.runtime.logging import CORRELATION_HEADER, correlation_id
 MAX_JSON_BYTES = 1 << 20
 LINK_ERRORS = (requests.RequestException, HTTPError, OSError)
 OK, PARTIAL = 200, 206
-_MAX_ERROR_BYTES = 64 << 10
+MAX_ERROR_BYTES = 64 << 10
+Patience = Callable[[int], AbstractContextManager[None]]
+"""Within it, so many bytes must have come in the time that they may take. The limit of silence alone would let a peer that sends
+one byte now and then keep us waiting for weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,11 @@ class Target:
 class HttpLink:
     """One session for the process: no redirects, no proxies of the environment, a limit on everything that is read."""
 
-    def __init__(self, key: InstanceKey, *, connect_seconds: float, read_seconds: float) -> None:
+    def __init__(self, key: InstanceKey, *, connect_seconds: float, read_seconds: float, slow_bytes_per_second: int) -> None:
         """Connections are kept. What `key` holds is looked up at each request: it may be rotated."""
         self._key = key
         self._timeout = (connect_seconds, read_seconds)
+        self._slow_bytes_per_second = slow_bytes_per_second
         self._session = requests.Session()
         self._session.trust_env = False
         adapter = HTTPAdapter(pool_connections=32, pool_maxsize=32, max_retries=0)
@@ -71,12 +77,27 @@ class HttpLink:
     def _call(  # noqa: PLR0913 - the parts of a request
         self, method: str, peer: Peer, target: str, body: bytes = b"", *, proves_itself: bool = False, limit: int = MAX_JSON_BYTES
     ) -> bytes:
-        with self.exchange(method, Target.of(peer), target, body) as (sent, response):
+        with self.patience(limit), self.exchange(method, Target.of(peer), target, body) as (sent, response):
             expect(response, OK)
             content = read(response, limit)
             if not proves_itself:
                 self.check_signature(sent, response, content, peer.peer_id, peer.public_key)
         return content
+
+    @contextmanager
+    def patience(self, size: int) -> Iterator[None]:
+        """See `Patience`. It interrupts green threads only: the service has no others.
+
+        Raises:
+            PeerUnreachable: if the time is over.
+        """
+        with eventlet.Timeout(longest_seconds(size, self._slow_bytes_per_second)) as limit:
+            try:
+                yield
+            except eventlet.Timeout as timeout:
+                if timeout is not limit:
+                    raise
+                raise PeerUnreachable(f"the peer is slower than {self._slow_bytes_per_second} bytes a second") from timeout
 
     @contextmanager
     def exchange(
@@ -153,7 +174,7 @@ def expect(response: requests.Response, *statuses: int) -> None:
     """
     if response.status_code in statuses:
         return
-    content = read(response, _MAX_ERROR_BYTES, cut=True)
+    content = read(response, MAX_ERROR_BYTES, cut=True)
     problem = _problem(content)
     code = problem.get("code")
     said = f"{code}: {problem.get('detail')}" if problem else content[:100].decode("latin-1")

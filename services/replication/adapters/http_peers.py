@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,17 @@ import requests
 
 from services.replication.adapters import peer_answers
 from services.replication.adapters.http_content import HttpContent, check_range
-from services.replication.adapters.http_link import MAX_JSON_BYTES, OK, PARTIAL, HttpLink, Target, expect, read, read_object
+from services.replication.adapters.http_link import (
+    MAX_ERROR_BYTES,
+    MAX_JSON_BYTES,
+    OK,
+    PARTIAL,
+    HttpLink,
+    Target,
+    expect,
+    read,
+    read_object,
+)
 from services.replication.domain.catalogue import Holding
 from services.replication.domain.peer import Peer
 from services.replication.domain.records import Buckets, FeedPage, Records, Versions
@@ -31,14 +41,19 @@ _FEED_PAGE = 1000
 class HttpPeers:
     """`PeerClient` on HTTP."""
 
-    def __init__(self, key: InstanceKey, *, connect_seconds: float, read_seconds: float) -> None:
-        """One session for the process; connections are kept."""
-        self._link = HttpLink(key, connect_seconds=connect_seconds, read_seconds=read_seconds)
+    def __init__(self, key: InstanceKey, *, connect_seconds: float, read_seconds: float, slow_bytes_per_second: int = 0) -> None:
+        """One session for the process; connections are kept.
+
+        An answer may take 30 seconds and what its largest size takes at the slowest; with 0, any time, as long as something comes
+        within `read_seconds`.
+        """
+        limits = {"connect_seconds": connect_seconds, "read_seconds": read_seconds}
+        self._link = HttpLink(key, slow_bytes_per_second=slow_bytes_per_second, **limits)
 
     def register(self, invitation: Invitation, request: dict[str, Any]) -> dict[str, Any]:
         """Send a registration; the answer is signed by a key that belongs to the expected id, or refused."""
         to, body = Target(invitation.url.rstrip("/"), invitation.instance_id), json.dumps(request).encode()
-        with self._link.exchange("POST", to, "/ods/v1/registrations", body) as (sent, response):
+        with self._link.patience(MAX_JSON_BYTES), self._link.exchange("POST", to, "/ods/v1/registrations", body) as (sent, response):
             if response.status_code == requests.codes.forbidden:
                 raise Forbidden(
                     "the invitation was refused there: it is used, expired, or was not made there; ask for a new one", "INVITATION_REFUSED"
@@ -107,10 +122,13 @@ class HttpPeers:
         """Bytes from `first_chunk` to the end of the slice, in one request."""
         start, stop = first_chunk * CHUNK_SIZE, part.stop
         headers = {"Range": f"bytes={start}-{stop - 1}"}
-        with self._link.exchange("GET", Target.of(peer), f"{_path(package_id)}/content", headers=headers) as (_, response):
-            expect(response, OK, PARTIAL)
+        with ExitStack() as ending:
+            with self._link.patience(MAX_ERROR_BYTES):
+                asking = self._link.exchange("GET", Target.of(peer), f"{_path(package_id)}/content", headers=headers)
+                _, response = ending.enter_context(asking)
+                expect(response, OK, PARTIAL)
             check_range(response, start, stop, part.size)
-            yield HttpContent(response, first_chunk, start, stop, part.size)
+            yield HttpContent(response, self._link.patience, first_chunk, start, stop, size=part.size)
 
 
 def _path(package_id: str) -> str:

@@ -98,9 +98,11 @@ class SqlPeerChanges:
         """Insert or replace."""
         self._upsert(deferred, ["peer_id", "kind", "record_id"], [rows.deferred_row(one) for one in records])
 
-    def drop_deferred(self, peer_id: str, keys: Sequence[Key]) -> None:
-        """These were taken after all."""
-        for part in portions(keys, _PORTION):
+    def drop_deferred(self, peer_id: str, keys: Sequence[Key] | None = None) -> None:
+        """These are not waited for any more, or none."""
+        if keys is None:
+            self._connection.execute(delete(deferred).where(deferred.c.peer_id == peer_id))
+        for part in portions(keys or (), _PORTION):
             these = and_(deferred.c.peer_id == peer_id, tuple_(deferred.c.kind, deferred.c.record_id).in_(part))
             self._connection.execute(delete(deferred).where(these))
 
@@ -126,9 +128,9 @@ class SqlPeerChanges:
         }
         replace_row(self._connection, announcements, "peer_id", values)
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
-        self._connection.execute(delete(announcements).where(announcements.c.peer_id == peer_id))
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none, or somebody else took it."""
+        return bool(self._connection.execute(delete(announcements).where(announcements.c.peer_id == peer_id)).rowcount)
 
     def dispatch(self, event: Event) -> None:
         """Write the event to the outbox of this transaction."""
@@ -161,10 +163,11 @@ class SqlPeers:
             return _peer(connection, peer_id)
 
     def due_for_poll(self, now: dt.datetime) -> Sequence[Peer]:
-        """Active peers whose feed is to be read now."""
+        """Active peers whose feed is to be read now, who waits longest first."""
         due = or_(peers.c.next_poll.is_(None), peers.c.next_poll <= to_text(now))
         with self._database.read() as connection:
-            query = select(peers).where(peers.c.state == PeerState.ACTIVE.value, due)
+            longest_first = func.coalesce(peers.c.next_poll, "")
+            query = select(peers).where(peers.c.state == PeerState.ACTIVE.value, due).order_by(longest_first)
             return [rows.peer_of(row) for row in connection.execute(query)]
 
     def due_announcements(self, now: dt.datetime) -> Sequence[Announcement]:

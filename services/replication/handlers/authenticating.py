@@ -39,7 +39,8 @@ class AuthenticatingHandlers:
                 raise Unauthenticated("the nonce was seen before")
             if peer.last_error and self._may_wake(sender.peer_id):
                 fresh = changes.peer(sender.peer_id)
-                changes.save_peer(replace(fresh or peer, next_poll=self.clock()))
+                if fresh is not None:
+                    changes.save_peer(replace(fresh, next_poll=self.clock()))
         return {"peer_id": sender.peer_id, "view": peer.view_document}
 
     def _sender(self, request: dict[str, Any]) -> Sender:
@@ -54,9 +55,10 @@ class AuthenticatingHandlers:
         if peer is None or not is_news(peer, error.seconds):
             return
         with self.peers.changing() as changes:
-            fresh = changes.peer(error.sender) or peer
+            fresh = changes.peer(error.sender)
             told = f"its requests are refused: its clock and ours differ by {error.seconds:.0f} seconds"
-            changes.save_peer(note_skew(changes, fresh, round(error.seconds, 1), told))
+            if fresh is not None:
+                changes.save_peer(note_skew(changes, fresh, round(error.seconds, 1), told))
 
     def _may_wake(self, peer_id: str) -> bool:
         now, before = self.clock(), self._woken.get(peer_id)

@@ -5,11 +5,13 @@ What storage does not take is remembered: it is tried again later, unless it is 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.replication.domain.peer import Peer
+from services.replication.domain.catalogue import WANTED
+from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import (
     ALL,
     CHARTER,
@@ -26,9 +28,10 @@ from services.replication.domain.records import (
     Refusal,
     portions,
 )
+from services.replication.domain.sources import LackBook
 from services.replication.ports import PeerChanges, PeerClient, Peers, StorageService
 from shared.contracts import events
-from shared.core.errors import ClockAhead, PeerLied, RecordInvalid
+from shared.core.errors import PeerLied, PermanentError
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -36,7 +39,8 @@ PORTION = 200
 """Records in one question to a peer."""
 _VAIN_TRIES = 2
 _MOST_DEFERRED = 10_000
-"""Records of one peer that are remembered as refused; beyond that they are only logged."""
+"""Records of one peer that are remembered as refused; beyond that they are only logged, and come again when the feed is read anew."""
+_SECOND = 2
 _FEW_TRIES = 8
 """A record that a peer names and does not give is forgotten after so many tries; the drift check would find it."""
 
@@ -52,6 +56,7 @@ class LearningHandlers:
     client: PeerClient
     storage: StorageService
     clock: Any
+    lacking: LackBook = field(default_factory=LackBook)
 
     def take_page(self, peer: Peer, page: FeedPage) -> None:
         """Take care of all items of a page in the second version of the protocol."""
@@ -75,9 +80,11 @@ class LearningHandlers:
 
     def _note_sources(self, peer_id: str, page: FeedPage) -> None:
         with self.peers.changing() as changes:
-            changes.add_sources(peer_id, page.ids(PACKAGE))
-            changes.add_sources(peer_id, page.ids(RECORD), has_bytes=False)
-            changes.drop_sources(peer_id, page.ids(GONE))
+            if _is_active(changes, peer_id):
+                changes.add_sources(peer_id, page.ids(PACKAGE))
+                changes.add_sources(peer_id, page.ids(RECORD), has_bytes=False)
+                changes.drop_sources(peer_id, page.ids(GONE))
+        self.lacking.named(peer_id, page.ids(PACKAGE))
 
     def ring_known(self, package_ids: Sequence[str]) -> None:
         """What was known before its bytes were to be had here may be waiting for just this source."""
@@ -128,9 +135,11 @@ class LearningHandlers:
             return
         full = bool(refused) and self.peers.deferred_count(peer_id) >= _MOST_DEFERRED
         with self.peers.changing() as changes:
-            changes.drop_deferred(peer_id, [key for key in known if key in taken])
             if knows_more:
                 changes.retry_refused(now)
+            if not _is_active(changes, peer_id):
+                return  # It was revoked meanwhile, or has another id: nothing of it is waited for.
+            changes.drop_deferred(peer_id, [key for key in known if key in taken])
             for key in versions.keys() & refused.keys():
                 self._defer(changes, known.get(key), Deferred.first(peer_id, refused[key], versions[key], now), full=full)
 
@@ -138,17 +147,22 @@ class LearningHandlers:
         again = before is not None and before.version == fresh.version
         if before is not None and again and before.attempts >= _FEW_TRIES and fresh.code == NOT_DELIVERED:
             changes.drop_deferred(fresh.peer_id, [fresh.key])
+            _drop_source(changes, fresh)
             return
         if before is not None or not full:
             changes.save_deferred([before.again(fresh.code, fresh.reason, fresh.first_seen) if before is not None and again else fresh])
+        else:
+            _drop_source(changes, fresh)
         if before is None or not again or before.code == NOT_DELIVERED:
             _tell(changes, fresh, full=before is None and full)
 
-    def retry_deferred(self, peer: Peer) -> None:
-        """Ask again for what was refused and may be right by now: the oldest first, and not too much at a time."""
-        due = self.peers.deferred_due(str(peer.peer_id), self.clock(), PORTION)
-        if due:
-            self.learn(peer, {one.key: one.version for one in due})
+    def retry_deferred(self, peer: Peer, due: dt.datetime) -> bool:
+        """Ask again for a portion of what was refused and may be right by now, the oldest first; False if nothing was `due` then."""
+        portion = self.peers.deferred_due(str(peer.peer_id), due, PORTION)
+        learn = self.learn if peer.protocol >= _SECOND else self._learn_manifests
+        if portion:
+            learn(peer, {one.key: one.version for one in portion})
+        return bool(portion)
 
     def _take_gone(self, peer: Peer, package_ids: Sequence[str]) -> None:
         """What this peer shows no longer: its meta records say why; if nobody else shows it either, storage is told."""
@@ -163,21 +177,46 @@ class LearningHandlers:
 
     def take_page_of_first_version(self, peer: Peer, page: FeedPage) -> None:
         """One manifest at a time, from a peer that knows no records."""
-        for package_id in page.ids(PACKAGE):
-            with self.peers.changing() as changes:
-                changes.add_sources(str(peer.peer_id), [package_id])
-            state = self.storage.state_of(package_id)
+        self._note_sources(str(peer.peer_id), replace(page, items=tuple(item for item in page.items if item.kind == PACKAGE)))
+        for item in page.items:
+            if item.kind != PACKAGE:
+                continue
+            state = self.storage.state_of(item.id)
             if state is None:
-                self._take_manifest(peer, package_id)
-            elif state == "wanted":
-                self.storage.ring_wanted([package_id])
+                self._learn_manifests(peer, self._without_refused(str(peer.peer_id), {item.key: item.version}))
+            elif state == WANTED:
+                self.storage.ring_wanted([item.id])
 
-    def _take_manifest(self, peer: Peer, package_id: str) -> None:
+    def _learn_manifests(self, peer: Peer, versions: Versions) -> set[Key]:
+        """`learn` from a peer that knows no records."""
+        asked = {key: self._take_manifest(peer, key) for key in versions}
+        refused = {key: refusal for key, refusal in asked.items() if refusal is not None}
+        self._remember(peer, versions, refused)
+        return set(versions) - set(refused)
+
+    def _take_manifest(self, peer: Peer, key: Key) -> Refusal | None:
+        kind, record_id = key
+        if kind != PACKAGE:
+            return Refusal(key, NOT_DELIVERED, "the peer does not speak of such records any more")
         try:
-            self.storage.offer_manifest(self.client.manifest(peer, package_id), str(peer.peer_id))
-        except (RecordInvalid, ClockAhead, PeerLied) as error:
-            # The stack would be ours; the fault is the peer's.
-            log.error("manifest_refused", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))  # noqa: TRY400
+            self.storage.offer_manifest(self.client.manifest(peer, record_id), str(peer.peer_id))
+        except PeerLied as error:
+            return Refusal(key, NOT_DELIVERED, str(error)[:300])
+        except PermanentError as error:
+            return Refusal(key, error.code, str(error)[:300])
+        return None
+
+
+def _is_active(changes: PeerChanges, peer_id: str) -> bool:
+    peer = changes.peer(peer_id)
+    return peer is not None and peer.state is PeerState.ACTIVE
+
+
+def _drop_source(changes: PeerChanges, deferred: Deferred) -> None:
+    """Nobody waits for this package: that a peer names it is not kept, or it could name millions."""
+    kind, record_id = deferred.key
+    if kind == PACKAGE:
+        changes.drop_sources(deferred.peer_id, [record_id])
 
 
 def _tell(changes: PeerChanges, deferred: Deferred, *, full: bool) -> None:

@@ -12,13 +12,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from services.replication.domain.peer import Peer
-from services.replication.domain.sources import SourceBook, is_too_slow
+from services.replication.domain.sources import LackBook, SourceBook, is_too_slow
 from services.replication.domain.transfer import OPEN_STATES, Claim, TransferState
-from services.replication.handlers.planning import assemble, forget_source
+from services.replication.handlers.planning import able_sources, assemble, leave_source
 from services.replication.ports import Background, PeerClient, Peers, SourceLacks, StartBackground, StorageService, Transfers
 from shared.contracts import events
 from shared.core.digest import CHUNK_SIZE, ChunkDigests, chunk_length
@@ -76,6 +76,7 @@ class MovingHandlers:
     background: StartBackground
     sources: SourceBook
     limits: MovingLimits
+    lacking: LackBook = field(default_factory=LackBook)
 
     def step(self) -> bool:
         """Move one slice, if there is one to move."""
@@ -87,7 +88,7 @@ class MovingHandlers:
         return True
 
     def _try(self, claim: Claim) -> None:
-        candidates = [peer for peer in self.peers.sources_of(claim.package_id) if peer.is_source(self.clock())]
+        candidates = able_sources(self.peers, self.lacking, claim.package_id, self.clock())
         peer = self.sources.choose(candidates, time.monotonic())
         if peer is None:
             log.info("slice_waits_for_source")
@@ -101,7 +102,7 @@ class MovingHandlers:
         except ClaimLost:
             log.info("slice_claim_lost")
         except SourceLacks as error:
-            forget_source(self.peers, peer, claim.package_id, error)
+            leave_source(self.lacking, peer, claim.package_id, error, self.clock())
             self.transfers.give_back(claim, self.clock())
         except (PeerUnreachable, PeerLied) as error:
             self.sources.failed(str(peer.peer_id), time.monotonic())
@@ -147,12 +148,11 @@ class MovingHandlers:
         fetched = 0
         try:
             with self.client.content(peer, claim.package_id, claim.slice, first) as content:
-                for index, chunk in content.chunks():
+                for index, chunk in content.chunks(watch.saw):
                     if writing is not None:
                         writing.wait()
                     writing = self.background(_verify_and_write, file.fileno(), index, chunk, chunks)
                     fetched += len(chunk)
-                    watch.saw(fetched)
             if writing is not None:
                 writing.wait()
         except BaseException:
@@ -209,9 +209,11 @@ class MovingHandlers:
     def _ban_if_due(self, peer: Peer, error: BadChunk, now: dt.datetime) -> None:
         until = now + self.limits.ban
         with self.peers.changing() as changes:
-            fresh = (changes.peer(str(peer.peer_id)) or peer).struck(self.limits.strikes_allowed, until)
-            changes.save_peer(fresh)
-            if fresh.banned_until == until:
+            known = changes.peer(str(peer.peer_id))
+            fresh = known and known.struck(self.limits.strikes_allowed, until)
+            if fresh is not None:
+                changes.save_peer(fresh)
+            if fresh is not None and fresh.banned_until == until:
                 changes.dispatch(events.PeerBannedV1(peer_id=str(peer.peer_id), reason=str(error), until=until))
                 log.error("peer_banned", peer_id=str(peer.peer_id), until=until.isoformat())
 

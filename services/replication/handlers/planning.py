@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.replication.domain.catalogue import WANTED, Holding
 from services.replication.domain.peer import Peer
 from services.replication.domain.records import portions
+from services.replication.domain.sources import LackBook
 from services.replication.domain.transfer import ENDED_STATES, OPEN_STATES, Transfer, TransferState
 from services.replication.ports import PeerClient, Peers, SourceLacks, StorageService, TransferChanges, Transfers
 from shared.contracts import events
@@ -40,6 +41,7 @@ class PlanningHandlers:
     offload: Callable[..., Any]
     ring_workers: Callable[[], None]
     slice_chunks: int
+    lacking: LackBook = field(default_factory=LackBook)
 
     def plan_wanted(self, event: events.PackageWantedV1) -> None:
         """Reserve space, get the chunk list, cut the slices. Knowing the package already is success.
@@ -55,7 +57,7 @@ class PlanningHandlers:
         if self.storage.state_of(event.package_id) != WANTED:
             log.info("transfer_not_planned", package_id=event.package_id, code="NOT_WANTED")
             return
-        able = [peer for peer in self.peers.sources_of(event.package_id) if peer.is_source(self.clock())]
+        able = able_sources(self.peers, self.lacking, event.package_id, self.clock())
         sources = [peer for peer in able if not peer.catching_up]
         if not sources:
             log.info("transfer_waits_for_source", package_id=event.package_id, name=event.name)
@@ -99,7 +101,7 @@ class PlanningHandlers:
                 chunks = ChunkDigests(packed)
                 manifest.check_chunk_list(chunks)
             except SourceLacks as error:
-                forget_source(self.peers, peer, manifest.package_id, error)
+                leave_source(self.lacking, peer, manifest.package_id, error, self.clock())
             except (PeerUnreachable, PeerLied, ManifestInvalid) as error:
                 log.warning("chunk_list_refused", peer_id=str(peer.peer_id), package_id=manifest.package_id, error=str(error))
             else:
@@ -163,11 +165,16 @@ class PlanningHandlers:
                 assemble(changes, transfer, self.clock())
 
 
-def forget_source(peers: Peers, peer: Peer, package_id: str, error: SourceLacks) -> None:
-    """This peer does not have the package, or does not give it to us; its feed will say when that changes."""
-    with peers.changing() as changes:
-        changes.add_sources(str(peer.peer_id), [package_id], has_bytes=False)
-    log.warning("source_forgotten", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))
+def able_sources(peers: Peers, lacking: LackBook, package_id: str, now: dt.datetime) -> list[Peer]:
+    """Who has the bytes of a package, by its feed, and may be asked for them now."""
+    known = [peer for peer in peers.sources_of(package_id) if peer.is_source(now)]
+    return [peer for peer in known if not lacking.is_left_alone(str(peer.peer_id), package_id, now)]
+
+
+def leave_source(lacking: LackBook, peer: Peer, package_id: str, error: SourceLacks, now: dt.datetime) -> None:
+    """This peer says that it lacks the package, or does not give it to us: it is left alone for a while."""
+    lacking.lacks(str(peer.peer_id), package_id, now)
+    log.warning("source_left", peer_id=str(peer.peer_id), package_id=package_id, error=str(error))
 
 
 def assemble(changes: TransferChanges, transfer: Transfer, now: dt.datetime) -> None:

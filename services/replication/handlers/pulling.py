@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,16 +23,24 @@ from shared.runtime.logging import bound, get_logger, new_correlation_id
 log = get_logger(__name__)
 _RETRY_SECONDS = 30.0
 _TAKEN = dt.timedelta(seconds=60)
-"""How long other workers leave a peer alone whose feed one of them began to read."""
+"""How long other workers leave a peer alone whose feed one of them reads, counted anew at each page."""
+_TURN = dt.timedelta(minutes=2)
+"""After so long in one feed others get their turn, and this one is read on when it is due again, which is at once."""
 _MOST_PAGES = 1000
 """Pages that are read at once; a feed without end is read on at the next poll, after the feeds of others."""
 _MOST_EPOCHS = 3
 _SECOND = 2
 
 
+class TurnOver(PeerUnreachable):
+    """A feed took long enough: others are due. What was read of it is kept."""
+
+    default_code = "TURN_OVER"
+
+
 @dataclass
 class PullingHandlers:
-    """Everything about learning what peers have. `alone` gives a lock for a key, within this process."""
+    """Everything about learning what peers have. No feed is read twice at the same time in one process."""
 
     peers: Peers
     client: PeerClient
@@ -42,9 +50,9 @@ class PullingHandlers:
     clock: Any
     poll_seconds: float
     protocols: Sequence[int]
-    alone: Callable[[str], AbstractContextManager[Any]]
     ring_loop: Callable[[], None]
     chance: random.Random = field(default_factory=random.Random)
+    _reading: set[str] = field(default_factory=set)
 
     def heard(self, event: events.PeerAnnouncedV1) -> None:
         """A peer said that it has news: its feed is due, if they are news to us. If it cannot be reached now, a poll finds them."""
@@ -72,6 +80,8 @@ class PullingHandlers:
     def _next_due(self) -> Peer | None:
         now = self.clock()
         for due in self.peers.due_for_poll(now):
+            if str(due.peer_id) in self._reading:
+                continue  # Who reads it sees, at the end, whether it is due again.
             with self.peers.changing() as changes:
                 peer = changes.peer(str(due.peer_id))
                 if peer is not None and (peer.next_poll is None or peer.next_poll <= now):
@@ -82,6 +92,8 @@ class PullingHandlers:
     def _pull_or_wait(self, peer_id: str) -> None:
         try:
             self.pull(peer_id)
+        except TurnOver:
+            log.info("pull_goes_on", peer_id=peer_id)
         except (PeerUnreachable, PeerLied) as error:
             log.warning("pull_failed", peer_id=peer_id, code=error.code, error=str(error))
 
@@ -113,13 +125,18 @@ class PullingHandlers:
     def pull(self, peer_id: str) -> None:
         """Read a peer's feed from our cursor to its end, then try again what was refused, then look for drift if that is due.
 
+        Does nothing if it is being read in this process.
+
         Raises:
-            PeerUnreachable: if it does not answer; what was read until then is kept.
+            PeerUnreachable: if it does not answer; what was read until then is kept. TurnOver if it takes too long.
         """
-        with self.alone(peer_id):
+        if peer_id in self._reading:
+            return
+        with self._alone(peer_id):
             try:
-                self._read_feed_as_known(peer_id)
-                self._after_feed(peer_id)
+                turn_ends = self.clock() + _TURN
+                self._read_feed_as_known(peer_id, turn_ends)
+                self._after_feed(peer_id, turn_ends)
             except PeerRotated as error:
                 self._follow(peer_id, error)
                 return
@@ -128,32 +145,48 @@ class PullingHandlers:
                 raise
             self._note(peer_id, None)
 
-    def _read_feed_as_known(self, peer_id: str) -> None:
+    @contextmanager
+    def _alone(self, peer_id: str) -> Iterator[None]:
+        self._reading.add(peer_id)
         try:
-            self._read_feed(peer_id)
+            yield
+        finally:
+            self._reading.discard(peer_id)
+
+    def _read_feed_as_known(self, peer_id: str, turn_ends: dt.datetime) -> None:
+        try:
+            self._read_feed(peer_id, turn_ends)
         except PeerRefused:
             peer = self._active(peer_id)
             if peer is None or not self.rotating.introduce(peer):
                 raise
-            self._read_feed(peer_id)
+            self._read_feed(peer_id, turn_ends)
 
     def _follow(self, peer_id: str, error: PeerRotated) -> None:
         peer = self._active(peer_id)
         if peer is not None and not self.rotating.follow(peer, error.rotation):
             self._note(peer_id, error)
 
-    def _after_feed(self, peer_id: str) -> None:
-        peer = self._active(peer_id)
+    def _after_feed(self, peer_id: str, turn_ends: dt.datetime) -> None:
+        began, peer = self.clock(), self._active(peer_id)
+        while peer is not None and self.learning.retry_deferred(peer, began):
+            self._end_turn(turn_ends)
+            peer = self._active(peer_id)
         if peer is not None and peer.protocol >= _SECOND:
-            self.learning.retry_deferred(peer)
-            self.drifting.check_if_due(peer_id, lambda: self._read_feed(peer_id))
+            self.drifting.check_if_due(peer_id, lambda: self._read_feed(peer_id, self.clock() + _TURN))
 
-    def _read_feed(self, peer_id: str) -> None:
+    def _end_turn(self, turn_ends: dt.datetime) -> None:
+        if self.clock() >= turn_ends:
+            raise TurnOver("the feed takes long: it is read on after those of others")
+
+    def _read_feed(self, peer_id: str, turn_ends: dt.datetime) -> None:
         anew = back = 0
-        for _ in range(_MOST_PAGES):
+        for page_number in range(_MOST_PAGES):
             peer = self._active(peer_id)
             if peer is None:
                 return
+            if page_number:
+                self._end_turn(turn_ends)
             page = self.client.changes(peer, peer.epoch, peer.cursor)
             anew += page.epoch != peer.epoch
             if peer.epoch is not None and self._spoken(page) > peer.protocol:
@@ -190,18 +223,23 @@ class PullingHandlers:
         """True if the feed takes its time: until it is read to its end, nothing is fetched that may turn out to be superseded."""
         if not asked.catching_up and not page.more and len(page.items) <= PORTION:
             return False
-        with self.peers.changing() as changes:
-            changes.save_peer(replace(changes.peer(str(asked.peer_id)) or asked, catching_up=True))
+        self._change(asked, lambda peer: replace(peer, catching_up=True))
         return True
+
+    def _change(self, asked: Peer, change: Callable[[Peer], Peer]) -> None:
+        """Save a peer with a change; but not if it is known by another id meanwhile: the old one must not rise again."""
+        with self.peers.changing() as changes:
+            peer = changes.peer(str(asked.peer_id))
+            if peer is not None:
+                changes.save_peer(change(peer))
 
     def _advance(self, asked: Peer, page: FeedPage) -> None:
         with self.peers.changing() as changes:
             peer = changes.peer(str(asked.peer_id))
             if peer is None or (peer.epoch, peer.cursor) != (asked.epoch, asked.cursor):
                 return  # Meanwhile somebody decided to read it from the start.
-            peer = replace(
-                peer, epoch=page.epoch, cursor=page.next, protocol=self._spoken(page), catching_up=peer.catching_up and page.more
-            )
+            peer = replace(peer, epoch=page.epoch, cursor=page.next, catching_up=peer.catching_up and page.more)
+            peer = replace(peer, protocol=self._spoken(page), next_poll=self.clock() + _TAKEN)
             if not page.more and (peer.announced_epoch, peer.announced_seq) == (asked.announced_epoch, asked.announced_seq):
                 # What was announced before the last page was asked for is read, also if the feed shows us less than it has.
                 peer = replace(peer, announced_epoch=page.epoch, announced_seq=page.next, news_correlation_id=None)
@@ -212,16 +250,17 @@ class PullingHandlers:
 
     def _read_anew_in(self, asked: Peer, version: int) -> None:
         """One of us learned a later version: what the earlier one could not say stands before the cursor."""
-        peer_id = str(asked.peer_id)
-        with self.peers.changing() as changes:
-            changes.save_peer(replace((changes.peer(peer_id) or asked).unread(), protocol=version))
-        log.info("peer_speaks_later_version", peer_id=peer_id, protocol=version)
+        self._change(asked, lambda peer: replace(peer.unread(), protocol=version))
+        log.info("peer_speaks_later_version", peer_id=str(asked.peer_id), protocol=version)
 
     def _went_back(self, asked: Peer, found: int) -> None:
         """A feed that ends before what it told: an alarm. Reading it anew is harmless."""
         peer_id = str(asked.peer_id)
         with self.peers.changing() as changes:
-            changes.save_peer(replace(changes.peer(peer_id) or asked, cursor=0))
+            peer = changes.peer(peer_id)
+            if peer is None:
+                return
+            changes.save_peer(replace(peer, cursor=0))
             changes.dispatch(events.PeerFeedWentBackV1(peer_id=peer_id, told_seq=asked.cursor, found_seq=found))
         log.error("peer_feed_went_back", peer_id=peer_id, told=asked.cursor, found=found)
 
@@ -240,6 +279,8 @@ class PullingHandlers:
             if error is None:
                 wait = dt.timedelta(0) if peer.behind else wait
                 peer = replace(peer, last_contact=now, last_pull=now, last_error=None, clock_skew_seconds=None)
+            elif isinstance(error, TurnOver):
+                wait, peer = dt.timedelta(0), replace(peer, last_contact=now, last_error=None)
             elif isinstance(error, ClocksDiffer):
                 peer = note_skew(changes, peer, error.seconds, str(error))
             else:

@@ -167,6 +167,8 @@ class RegistrationHandlers:
         known = changes.peer(str(peer.peer_id))
         now = self.clock()
         if known:
+            # What a lower version could not say, and what was dropped at the revocation, stands before the cursor.
+            known = known.unread() if peer.protocol > known.protocol or known.state is PeerState.REVOKED else known
             peer = replace(known, name=peer.name, url=peer.url, protocol=peer.protocol, state=PeerState.ACTIVE, revoked_since=None)
             peer = replace(peer, banned_until=None, strikes=0)
         peer = peer if tags is None else peer.seeing(tags)

@@ -53,7 +53,7 @@ class RelationsHandlers:
         return describe_peer(peer)
 
     def revoke(self, peer_id: str, revoked_by: str) -> None:
-        """This peer is deaf and mute from now on, and our charter says so.
+        """This peer is deaf and mute from now on, and our charter says so. What it told of itself is dropped.
 
         Raises:
             NotFound: if there is no such peer.
@@ -62,6 +62,8 @@ class RelationsHandlers:
             peer = _known(changes, peer_id)
             changes.save_peer(peer.revoked(self.clock()))
             changes.drop_announcement(peer_id)
+            changes.drop_sources(peer_id)
+            changes.drop_deferred(peer_id)
             changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name, person=revoked_by))
         log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
         self.declare()

@@ -224,9 +224,9 @@ class FakeContent:
     first_chunk: int
     on_chunk: Callable[[int], None]
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
+    def chunks(self, saw: Callable[[int], None]) -> Iterator[tuple[int, memoryview]]:
         """Chunk index and bytes."""
-        buffers = [bytearray(CHUNK_SIZE), bytearray(CHUNK_SIZE)]
+        buffers, seen = [bytearray(CHUNK_SIZE), bytearray(CHUNK_SIZE)], 0
         for index in range(self.first_chunk, self.part.first + self.part.count):
             if self.site.breaks_after == index - self.first_chunk:
                 raise PeerUnreachable("the link broke within a slice")
@@ -234,4 +234,6 @@ class FakeContent:
             chunk = self.content[index * CHUNK_SIZE : (index + 1) * CHUNK_SIZE]
             buffer = memoryview(buffers[index % 2])[: len(chunk)]
             buffer[:] = bytes(len(chunk)) if index in self.site.bad_chunks else chunk
+            seen += len(chunk)
+            saw(seen)
             yield index, buffer

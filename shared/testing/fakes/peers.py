@@ -13,6 +13,7 @@ from services.replication.domain.records import Deferred, Key
 from services.replication.ports import Announcement
 from shared.contracts.events import Event
 from shared.core.errors import RecordRefused
+from shared.core.times import to_text_or_none
 from shared.runtime.logging import correlation_id
 
 
@@ -85,10 +86,11 @@ class FakePeerChanges:
         """Insert or replace."""
         self.deferred |= {(one.peer_id, one.key): one for one in deferred}
 
-    def drop_deferred(self, peer_id: str, keys: Sequence[Key]) -> None:
-        """These were taken after all."""
-        for key in keys:
-            self.deferred.pop((peer_id, key), None)
+    def drop_deferred(self, peer_id: str, keys: Sequence[Key] | None = None) -> None:
+        """These are not waited for any more, or none."""
+        for of, key in list(self.deferred):
+            if of == peer_id and (keys is None or key in keys):
+                del self.deferred[of, key]
 
     def retry_refused(self, now: dt.datetime) -> None:
         """Have all that was refused for want of trust tried again."""
@@ -100,9 +102,9 @@ class FakePeerChanges:
         """Have the doorbell of this peer rung."""
         self.announcements[peer_id] = (not_before, Announcement(peer_id, attempts, correlation_id()))
 
-    def drop_announcement(self, peer_id: str) -> None:
-        """It was rung, or it is no use."""
-        self.announcements.pop(peer_id, None)
+    def drop_announcement(self, peer_id: str) -> bool:
+        """It is rung now, or it is no use; False if there was none."""
+        return self.announcements.pop(peer_id, None) is not None
 
     def dispatch(self, event: Event) -> None:
         """Remember what was said."""
@@ -137,8 +139,9 @@ class FakePeers:
         return self._truth.peer(peer_id)
 
     def due_for_poll(self, now: dt.datetime) -> Sequence[Peer]:
-        """Active peers whose feed is to be read now."""
-        return [peer for peer in self._truth.active_peers() if peer.next_poll is None or peer.next_poll <= now]
+        """Active peers whose feed is to be read now, who waits longest first."""
+        due = [peer for peer in self._truth.active_peers() if peer.next_poll is None or peer.next_poll <= now]
+        return sorted(due, key=lambda peer: to_text_or_none(peer.next_poll) or "")
 
     def due_announcements(self, now: dt.datetime) -> Sequence[Announcement]:
         """Doorbells to ring now."""

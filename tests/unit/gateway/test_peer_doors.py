@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.api_gateway.http import sending
 from shared.core.charter import Rotation
 from shared.core.clock import Stamp
+from shared.core.digest import Digest
 from shared.core.errors import Forbidden, RecordRefused, Unauthenticated
+from shared.core.layout import Layout
 from shared.runtime.keys import InstanceKey
 from tests.unit.gateway.gateway_fakes import VIEW, Asker, ToldServices, a_gateway
 
@@ -250,3 +254,30 @@ def test_only_a_well_formed_id_of_another_makes_the_gateway_look(tmp_path: Path,
 
     assert answer.status_code == 401
     assert services.arguments("storage", "read_records") == []
+
+
+@pytest.mark.parametrize("state", ["active", "revoked"])
+def test_a_peer_that_is_revoked_in_the_middle_of_an_answer_gets_no_more(
+    tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at after each 64 MiB, here after four bytes; what is no longer is sent in one go, by the kernel or by nginx."""
+    monkeypatch.setattr(sending, "WATCHED_BYTES", 4)
+    monkeypatch.setattr(sending, "_BLOCK", 2)
+    digest = hashlib.sha256(b"ten bytes!").hexdigest()
+    blob = Layout(tmp_path).blob(Digest("sha256", digest))
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"ten bytes!")
+    found = {"sha256": digest, "size": 10, "created": "2026-11-23T00:00:00+00:00"}
+    listed = {"items": [{"peer_id": "P", "state": state}, {"peer_id": "Q", "state": "active"}]}
+    peer, services = a_door(tmp_path, storage__locate_blob=found, replication__list_peers=listed)
+    content = f"/ods/v1/packages/{A_PACKAGE}/content"
+
+    assert peer.ask("GET", content, Range="bytes=6-").data == b"tes!"
+    assert services.arguments("replication", "list_peers") == []
+    if state == "active":
+        assert peer.ask("GET", content).data == b"ten bytes!"
+        assert len(services.arguments("replication", "list_peers")) == 2
+        return
+    with pytest.raises(ConnectionResetError):
+        peer.ask("GET", content).get_data()
+    assert len(services.arguments("replication", "list_peers")) == 1

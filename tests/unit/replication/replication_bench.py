@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from services.replication.adapters.signatures import KeySignatures
 from services.replication.domain.peer import Peer
-from services.replication.domain.sources import SourceBook
+from services.replication.domain.sources import LackBook, SourceBook
 from services.replication.domain.transfer import Transfer
 from services.replication.handlers.announcing import AnnouncingHandlers
 from services.replication.handlers.drifting import DriftingHandlers
@@ -77,7 +76,8 @@ class Bench:
         self.announcing = AnnouncingHandlers(*common, self.clock, self._ring)
         self.relations = RelationsHandlers(self.peers, self.storage, self.clock, STAGES, self._ring)
         self.rotating = RotatingHandlers(*common, self.signatures, self.relations, self.clock, open_rotation)
-        self.learning = LearningHandlers(*common, self.clock)
+        self.lacking = LackBook()
+        self.learning = LearningHandlers(*common, self.clock, self.lacking)
         self.drifting = DriftingHandlers(*common, self.learning, self.clock, 86400)
         self.pulling = self.puller((1, 2))
         looking = (self.peers, self.transfers, self.client, self.storage, self.signatures, together)
@@ -85,17 +85,14 @@ class Bench:
         self.foreseeing = ForeseeingHandlers(
             self.peers, self.client, self.storage, together, STAGES, "US", frozenset({"test"}), lambda: self.signatures.identity[0]
         )
-        self.planning = PlanningHandlers(
-            self.peers, self.transfers, self.client, self.storage, self.store, self.clock, open_manifest, _now, self._ring, slice_chunks
-        )
+        fetching = (self.peers, self.transfers, self.client, self.storage, self.store, self.clock)
+        self.planning = PlanningHandlers(*fetching, open_manifest, _now, self._ring, slice_chunks, self.lacking)
         self.moving = self.worker("worker")
 
     def puller(self, protocols: tuple[int, ...]) -> PullingHandlers:
         """A reader of feeds that speaks these versions."""
         parts = (self.learning, self.drifting, self.rotating)
-        return PullingHandlers(
-            self.peers, self.client, *parts, self.clock, 300, protocols, lambda _key: nullcontext(), self._ring, random.Random(1)
-        )
+        return PullingHandlers(self.peers, self.client, *parts, self.clock, 300, protocols, self._ring, random.Random(1))
 
     def worker(self, name: str) -> MovingHandlers:
         """One more worker on the same lists."""
@@ -110,6 +107,7 @@ class Bench:
             at_once,
             SourceBook(),
             LIMITS,
+            self.lacking,
         )
 
     def _ring(self) -> None:
@@ -147,6 +145,20 @@ class Bench:
         with self.peers.changing() as changes:
             changes.save_peer(changed)
         return changed
+
+    def rename(self, peer: Peer) -> Peer:
+        """Let a peer be known by a new key, once; as it is known now."""
+        with self.peers.changing() as changes:
+            known = changes.peer(str(peer.peer_id))
+            renewed = a_peer(peer.name, None, url=peer.url)
+            if known is not None:
+                renewed = replace(known, peer_id=renewed.peer_id, public_key=renewed.public_key)
+                changes.rename_peer(str(peer.peer_id), renewed)
+        return renewed
+
+    def revoke(self, peer: Peer) -> None:
+        """Let a peer be one no longer."""
+        self.relations.revoke(str(peer.peer_id), "admin")
 
     def pull(self, peer: Peer) -> None:
         """Read its feed."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.replication.domain.peer import Peer
-from services.replication.domain.records import CHARTER, NOT_DELIVERED, PACKAGE, RECORD, ROTATION, Refusal
+from services.replication.domain.records import CHARTER, NOT_DELIVERED, PACKAGE, RECORD, ROTATION, Records, Refusal
+from services.replication.handlers import learning
+from services.replication.handlers.pulling import TurnOver
 from shared.contracts import events
 from shared.core.errors import ServiceTimeout
 from shared.runtime.keys import InstanceKey
@@ -303,3 +306,74 @@ def test_a_package_that_another_peer_shows_is_not_withdrawn(bench: Bench, kind: 
     bench.pull(peer)
 
     assert bench.storage.withdrawn == []
+
+
+def test_all_that_is_due_is_tried_again_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In portions, but not one portion at each poll: a late charter may make thousands of records right."""
+    monkeypatch.setattr(learning, "PORTION", 2)
+    packages = some(9)
+    peer, site = bench.meet("B")
+    for package in packages:
+        site.shows(package)
+        bench.storage.refuses_records[PACKAGE, package.package_id] = ("RECORD_REFUSED", "its author is no steward")
+    bench.pull(peer)
+    assert bench.peers.deferred_count(str(peer.peer_id)) == 9
+
+    for package in packages[1:]:
+        del bench.storage.refuses_records[PACKAGE, package.package_id]
+    bench.clock.pass_seconds(31)
+    site.asked.clear()
+    bench.pull(peer)
+
+    assert len(bench.storage.manifests) == 8
+    assert deferred(bench, peer) == [(packages[0].package_id, "RECORD_REFUSED")]
+    assert len(asked(site, "records")) == 5
+
+
+def test_trying_again_takes_turns_with_the_feeds_of_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is tried at the next turn, which comes soon."""
+    monkeypatch.setattr(learning, "PORTION", 2)
+    peer, site = bench.meet("B")
+    for package in some(9):
+        site.shows(package)
+        bench.storage.refuses_records[PACKAGE, package.package_id] = ("RECORD_REFUSED", "its author is no steward")
+    bench.pull(peer)
+    bench.storage.refuses_records.clear()
+    bench.clock.pass_seconds(31)
+    records = bench.client.records
+
+    def slowly(*asked: Any) -> Records:
+        bench.clock.pass_seconds(61)
+        return records(*asked)
+
+    monkeypatch.setattr(bench.client, "records", slowly)
+    with pytest.raises(TurnOver):
+        bench.pull(peer)
+    assert len(bench.storage.manifests) == 4
+
+    bench.pulling.poll_due()
+    assert len(bench.storage.manifests) == 9
+
+
+@pytest.mark.parametrize("code", ["RECORD_REFUSED", "RECORD_INVALID", None])
+def test_a_peer_may_invent_as_many_packages_as_it_likes(bench: Bench, code: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond those that are here, and those that are waited for, nobody keeps that it named them: refused, forged or not given."""
+    monkeypatch.setattr(learning, "_MOST_DEFERRED", 2)
+    invented, real = some(12)[:-1], some(12)[-1]
+    peer, site = bench.meet("B")
+    for package in (real, *invented):
+        site.shows(package)
+        if code is None:
+            del site.gives[PACKAGE, package.package_id]
+        elif package is not real:
+            bench.storage.refuses_records[PACKAGE, package.package_id] = (code, "invented")
+    if code is None:
+        site.shows(real)
+
+    bench.pull(peer)
+    bench.pull(peer)
+
+    waited_for = bench.peers.deferred_among(str(peer.peer_id), [package.package_id for package in invented])
+    assert 2 <= len(waited_for) <= 3
+    known = {real.package_id, *(one.key[1] for one in waited_for)}
+    assert bench.peers.shown_among([package.package_id for package in (real, *invented)]) == known

@@ -274,16 +274,67 @@ def test_a_full_disk_gives_the_slice_back_for_a_while(bench: Bench, monkeypatch:
     assert bench.moved() == PACKAGE.content
 
 
-def test_a_source_that_gives_nothing_is_one_no_longer(bench: Bench) -> None:
+def test_a_source_that_gives_nothing_is_left_for_another(bench: Bench) -> None:
     """It answers 403 or 404: asked once, and the next one that has the package at once."""
     _, lacking = bench.meet("lacking", PACKAGE)
     bench.want(PACKAGE)
     lacking.lacks, lacking.asked = {PACKAGE.package_id}, []
     bench.moving.step()
-    assert bench.peers.sources_of(PACKAGE.package_id) == []
 
     bench.meet("honest", PACKAGE)
     bench.move_all()
 
     assert bench.transfer().state is TransferState.ASSEMBLED
     assert len([what for what, _ in lacking.asked if what == "content"]) == 1
+
+
+def test_that_a_source_lacks_a_package_is_believed_for_a_while(bench: Bench) -> None:
+    """Errors are not signed: a proxy on the way may have answered. The waits double, ten minutes at most."""
+    _, site = bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    site.lacks, site.asked = {PACKAGE.package_id}, []
+    tries = []
+    for seconds in range(0, 3000, 10):
+        before = len(site.asked)
+        while bench.moving.step():
+            pass
+        tries += [seconds] if len(site.asked) > before else []
+        bench.clock.pass_seconds(10)
+    assert tries == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730]
+
+    site.lacks = set()
+    bench.clock.pass_seconds(600)
+    bench.move_all()
+    assert bench.transfer().state is TransferState.ASSEMBLED
+
+
+def test_a_source_that_names_a_package_anew_is_asked_at_once(bench: Bench) -> None:
+    """Its feed is signed."""
+    peer, site = bench.meet("B")
+    site.shows(PACKAGE)
+    bench.pull(peer)
+    bench.want(PACKAGE)
+    site.lacks = {PACKAGE.package_id}
+    bench.moving.step()
+    site.lacks = set()
+    assert bench.peers.sources_of(PACKAGE.package_id) == [bench.peer(peer)]
+
+    site.shows(PACKAGE)
+    bench.pull(peer)
+    bench.clock.pass_seconds(1)
+    bench.move_all()
+
+    assert bench.transfer().state is TransferState.ASSEMBLED
+
+
+def test_a_liar_whose_key_is_replaced_meanwhile_does_not_rise_again(bench: Bench) -> None:
+    """Under its old id nobody is known any more."""
+    peer, site = bench.meet("liar", PACKAGE)
+    site.bad_chunks = {0}
+    bench.want(PACKAGE)
+    bench.client.on_chunk = lambda _index: bench.rename(peer)
+
+    bench.moving.step()
+
+    assert bench.peers.get(str(peer.peer_id)) is None
+    assert len(bench.peers.all()) == 1

@@ -243,17 +243,20 @@ def test_a_transfer_of_what_is_wanted_goes_on(bench: Bench) -> None:
     assert bench.transfer().state is TransferState.PLANNED
 
 
-def test_a_source_that_has_no_chunk_list_is_one_no_longer(bench: Bench) -> None:
-    """Until its feed says so again; the next one is asked."""
-    _, lacking = bench.meet("lacking", PACKAGE)
-    lacking.lacks = {PACKAGE.package_id}
-    honest, _ = bench.meet("honest", PACKAGE)
+def test_a_source_that_has_no_chunk_list_is_left_alone_for_a_while(bench: Bench) -> None:
+    """It is not asked at each ring of storage; nor is it forgotten, as errors are not signed."""
+    _, site = bench.meet("B", PACKAGE)
+    site.lacks = {PACKAGE.package_id}
+    for _ in range(2):
+        bench.want(PACKAGE)
+    assert [what for what, _ in site.asked] == ["chunk_digests"]
+    assert bench.transfers.listed(10) == []
 
+    site.lacks = set()
+    bench.clock.pass_seconds(30)
     bench.want(PACKAGE)
 
     assert bench.transfer().state is TransferState.PLANNED
-    assert bench.peers.sources_of(PACKAGE.package_id) == [honest]
-    assert bench.peers.shown_among([PACKAGE.package_id]) == {PACKAGE.package_id}
 
 
 def test_many_transfers_are_looked_after_in_portions(bench: Bench) -> None:

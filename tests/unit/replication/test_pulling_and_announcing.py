@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from services.replication.domain.peer import Peer, PeerState
+from services.replication.ports import SourceLacks
 from shared.contracts import events
-from shared.core.errors import ManifestInvalid, PeerUnreachable, ServiceTimeout
+from shared.core.errors import ClockAhead, ManifestInvalid, OdstError, PeerLied, PeerUnreachable, RecordRefused, ServiceTimeout
 from shared.testing.builders import signed
 from tests.unit.replication.replication_bench import Bench
 
@@ -83,6 +84,53 @@ def test_a_ring_that_is_heard_ends_the_tries(bench: Bench) -> None:
     assert (bench.peer(peer).last_error, bench.peer(peer).last_contact) == (None, bench.clock())
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_peer_that_is_revoked_while_we_ring_is_not_rung_again(bench: Bench, away: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - both ways
+    """Nothing of it is left to do: otherwise the loop would find it due for ever."""
+    peer, site = bench.meet("B")
+    site.away = away
+    ring = bench.client.announce
+
+    def revoked_meanwhile(to: Peer, epoch: str, seq: int) -> None:
+        bench.revoke(peer)
+        ring(to, epoch, seq)
+
+    monkeypatch.setattr(bench.client, "announce", revoked_meanwhile)
+    bench.announcing.announce(published())
+
+    assert bench.announcing.ring_due()
+    bench.clock.pass_seconds(3600)
+    assert not bench.announcing.ring_due()
+    assert bench.peer(peer).state is PeerState.REVOKED
+
+
+def test_a_ring_that_waits_for_nobody_is_dropped(bench: Bench) -> None:
+    """Whoever left it behind."""
+    peer, site = bench.meet("B", state=PeerState.REVOKED)
+    with bench.peers.changing() as changes:
+        changes.announce_to(str(peer.peer_id), bench.clock())
+        changes.announce_to("NOBODY", bench.clock())
+
+    assert bench.announcing.ring_due()
+
+    assert not bench.announcing.ring_due()
+    assert site.rung == []
+
+
+def test_who_answers_is_rung_before_who_was_away(bench: Bench) -> None:
+    """Nobody waits for a peer that does not answer, again."""
+    rung = list[str]()
+    peers = [bench.meet(name)[0] for name in ("away", "there")]
+    with bench.peers.changing() as changes:
+        for peer, attempts in zip(peers, (3, 0), strict=True):
+            changes.announce_to(str(peer.peer_id), bench.clock(), attempts)
+    bench.client.announce = lambda peer, _epoch, _seq: rung.append(peer.name)  # type: ignore[method-assign]
+
+    bench.announcing.ring_due()
+
+    assert rung == ["there", "away"]
+
+
 def test_a_ring_at_the_door_becomes_an_event(bench: Bench) -> None:
     """Only a hint; the feed is read by whoever handles it."""
     bench.announcing.hear("PEER", "epoch", 3)
@@ -146,17 +194,60 @@ def test_the_cursor_moves_only_after_the_whole_page(bench: Bench) -> None:
     assert {envelope for envelope, _ in bench.storage.offered} == {package.envelope for package in packages}
 
 
-def test_a_refused_manifest_does_not_block_the_rest(bench: Bench) -> None:
-    """One bad package is one bad package."""
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(ManifestInvalid("forged"), []), (RecordRefused("revoked"), [30, 90, 210]), (ClockAhead("tomorrow"), [30, 90, 210])],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_a_refused_manifest_does_not_block_the_rest(bench: Bench, error: OdstError, tries: list[int]) -> None:
+    """It is told once, and tried again later unless it is forged: as in the second version of the protocol."""
     bad, good = signed(b"bad", "Bad.pkg"), signed(b"good", "Good.pkg")
     peer, site = bench.meet("B")
     site.has(bad, good)
-    bench.storage.refuses[bad.envelope] = ManifestInvalid("not signed by its origin")
-
-    bench.pulling.pull(str(peer.peer_id))
-
+    bench.storage.refuses[bad.envelope] = error
+    bench.pull(peer)
     assert [envelope for envelope, _ in bench.storage.offered] == [good.envelope]
     assert bench.peer(peer).cursor == 2
+
+    site.epoch = "read-anew"
+    tried = []
+    for seconds in range(0, 400, 10):
+        site.asked.clear()
+        bench.pull(peer)
+        tried += [seconds] if ("manifest", bad.package_id) in site.asked else []
+        bench.clock.pass_seconds(10)
+    assert tried == tries
+    told = [(event.record_id, event.code) for event in bench.said if isinstance(event, events.RecordRefusedV1)]
+    assert told == [(bad.package_id, error.code)]
+
+    bench.storage.refuses.clear()
+    bench.clock.pass_seconds(3600)
+    bench.pull(peer)
+    assert (bad.envelope, str(peer.peer_id)) in bench.storage.offered or not tries
+    assert bench.peers.deferred_count(str(peer.peer_id)) == (0 if tries else 1)
+
+
+@pytest.mark.parametrize("error", [SourceLacks("404"), PeerLied("too long")])
+def test_a_manifest_that_is_not_given_does_not_block_the_rest(bench: Bench, error: PeerLied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for again, and not for ever; nobody keeps that this peer named it."""
+    package = signed()
+    peer, site = bench.meet("B")
+    site.has(package)
+    asked = list[str]()
+
+    def refused(_peer: Peer, package_id: str) -> bytes:
+        asked.append(package_id)
+        raise error
+
+    monkeypatch.setattr(bench.client, "manifest", refused)
+
+    for _ in range(12):
+        bench.pull(peer)
+        bench.clock.pass_seconds(3601)
+
+    assert (bench.peer(peer).cursor, len(asked), bench.said) == (1, 9, [])
+    assert bench.peers.deferred_count(str(peer.peer_id)) == 0
+    assert bench.peers.shown_among([package.package_id]) == set()
 
 
 def test_a_new_epoch_is_read_from_the_start(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,11 @@ class Site:
         found = self.peers.get(other.peer_id)
         assert found is not None
         return found
+
+    def read_feed_of(self, other: Site) -> None:
+        """The other one's feed was read."""
+        with self.peers.changing() as changes:
+            changes.save_peer(replace(self.peer(other), epoch="their-epoch", cursor=5))
 
     def signed(self, document: dict[str, Any], recipient: Site) -> dict[str, Any]:
         """A request as the recipient's door hands it on."""
@@ -256,15 +262,17 @@ def test_a_request_counts_once_and_only_from_an_active_peer(sites: tuple[Site, S
 
 
 def test_a_revoked_peer_may_be_invited_again(sites: tuple[Site, Site]) -> None:
-    """What was read of its feed is kept; strikes and bans are forgiven."""
+    """Its feed is read from the start, as what it told was dropped; strikes and bans are forgiven."""
     a, b = sites
     b.desk.join(a.invite())
+    a.read_feed_of(b)
     a.relations.revoke(b.peer_id, "admin")
     assert a.relations.list_peers()["items"][0]["state"] == "revoked"
 
     b.desk.join(a.invite())
 
     assert a.knows(b)
+    assert (a.peer(b).epoch, a.peer(b).cursor) == (None, 0)
     with pytest.raises(NotFound):
         a.relations.revoke("nobody", "admin")
 
@@ -337,3 +345,18 @@ def test_the_greatest_common_version_is_spoken(sites: tuple[Site, Site]) -> None
     b.desk.protocols = (1, 2)
     b.desk.join(a.invite())
     assert (a.peer(b).protocol, b.peer(a).protocol) == (2, 2)
+
+
+def test_a_feed_is_read_anew_if_a_registration_brings_a_later_version(sites: tuple[Site, Site]) -> None:
+    """What the first version could not say stands before the cursor; in the same version nothing is read twice."""
+    a, b = sites
+    b.desk.protocols = (1,)
+    b.desk.join(a.invite())
+    a.read_feed_of(b)
+    b.desk.join(a.invite())
+    assert (a.peer(b).epoch, a.peer(b).cursor) == ("their-epoch", 5)
+
+    b.desk.protocols = (1, 2)
+    b.desk.join(a.invite())
+
+    assert (a.peer(b).epoch, a.peer(b).cursor) == (None, 0)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
 
-from services.replication.domain.peer import PeerState
+from services.replication.domain.peer import Peer, PeerState
+from services.replication.domain.records import PACKAGE, FeedPage
 from services.replication.handlers.authenticating import AuthenticatingHandlers
-from services.replication.ports import ClocksDiffer
+from services.replication.ports import ClocksDiffer, Sender, SenderClockDiffers
 from shared.contracts import events
 from shared.core.clock import Stamp
 from shared.core.errors import InvalidInput, NotFound, PeerUnreachable, ServiceUnavailable, Unauthenticated
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey
 from shared.testing.builders import signed
+from shared.testing.fakes.peers import FakePeerChanges
 from tests.unit.replication.replication_bench import Bench
 
 
@@ -259,3 +263,58 @@ def test_a_restored_catalogue_reads_every_feed_from_its_start(bench: Bench) -> N
     bench.pull(peer)
 
     assert bench.storage.versions() == site.versions()
+
+
+@pytest.mark.parametrize("seconds", [0, -3600], ids=["an error", "another time"])
+def test_a_peer_that_is_renamed_while_it_asks_does_not_rise_again(bench: Bench, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is to be noted about it: under its old key nobody is known any more."""
+    key = InstanceKey.generate()
+    peer, _ = bench.meet("B", key=key, last_error="away")
+    message, changing = request(bench, key), bench.peers.changing
+
+    def after_the_rename() -> AbstractContextManager[FakePeerChanges]:
+        monkeypatch.setattr(bench.peers, "changing", changing)
+        bench.rename(peer)
+        return changing()
+
+    monkeypatch.setattr(bench.peers, "changing", after_the_rename)
+    if seconds:
+        monkeypatch.setattr(bench.signatures, "verify", refused_for_its_time(peer, seconds))
+    with suppress(Unauthenticated):
+        door(bench).authenticate(message)
+
+    assert len(bench.peers.all()) == 1
+    assert bench.peers.get(str(peer.peer_id)) is None
+
+
+def refused_for_its_time(peer: Peer, seconds: float) -> Callable[..., Sender]:
+    """A signature that is right, of another time."""
+
+    def verify(_request: object, _find: object) -> Sender:
+        raise SenderClockDiffers("another time", str(peer.peer_id), seconds)
+
+    return verify
+
+
+def test_what_a_revoked_peer_told_is_dropped(bench: Bench) -> None:
+    """What it has, and what of it was refused; also what it tells while it is revoked."""
+    package, refused, *late = (signed(bytes([number]), f"{number}.pkg") for number in range(4))
+    peer, site = bench.meet("B")
+    for one in (refused, late[1]):
+        bench.storage.refuses_records[PACKAGE, one.package_id] = ("RECORD_REFUSED", "no steward")
+    for one in (package, refused):
+        site.shows(one)
+    bench.pull(peer)
+    for one in late:
+        site.shows(one)
+    changes = bench.client.changes
+
+    def revoked_meanwhile(to: Peer, epoch: str | None, since: int) -> FeedPage:
+        bench.revoke(peer)
+        return changes(to, epoch, since)
+
+    bench.client.changes = revoked_meanwhile  # type: ignore[method-assign]
+    bench.pull(peer)
+
+    with bench.peers.changing() as kept:
+        assert kept.sources == kept.deferred == {}

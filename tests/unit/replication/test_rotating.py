@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.replication.domain.peer import Peer, PeerState
-from services.replication.domain.records import PACKAGE, ROTATION
+from services.replication.domain.records import PACKAGE, ROTATION, FeedItem, FeedPage
 from services.replication.ports import PeerRefused, PeerRotated
 from shared.contracts import events
 from shared.core.errors import PeerUnreachable, Unauthenticated
@@ -22,6 +22,7 @@ from tests.unit.replication.mesh_records import a_rotation
 from tests.unit.replication.replication_bench import Bench
 
 OLD, NEW, NEXT, EVIL = (InstanceKey.generate() for _ in range(4))
+SHOWN = signed()
 
 
 @pytest.fixture
@@ -238,3 +239,53 @@ def test_a_ring_that_meets_a_new_key_has_the_feed_read(bench: Bench, known: tupl
     bench.announcing.ring_due()
 
     assert [due.peer_id for due in bench.peers.due_for_poll(bench.clock())] == [peer.peer_id]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        FeedPage("their-epoch", (), 9, more=True, protocol=2),
+        FeedPage("their-epoch", (), 3, more=False, protocol=2),
+        FeedPage("another", (FeedItem(PACKAGE, SHOWN.package_id),), 9, more=False),
+    ],
+    ids=["long, in a later version", "went back", "numbered anew"],
+)
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_a_peer_that_is_renamed_while_its_feed_is_read_does_not_rise_again(bench: Bench, page: FeedPage, protocol: int) -> None:
+    """Under its old key it would be active, and asked for ever."""
+    peer, site = bench.meet("B", epoch="their-epoch", cursor=5, protocol=protocol)
+    site.has(SHOWN)
+
+    def on_its_way(to: Peer, _epoch: str | None, _since: int) -> FeedPage:
+        bench.rename(to)
+        return page
+
+    bench.client.changes = on_its_way  # type: ignore[method-assign]
+    bench.pulling.step()
+
+    (renamed,) = bench.peers.all()
+    assert renamed.peer_id != peer.peer_id
+    with bench.peers.changing() as changes:
+        assert changes.sources == changes.deferred == {}
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_peer_that_is_renamed_while_we_ring_does_not_rise_again(bench: Bench, away: bool) -> None:  # noqa: FBT001 - both ways
+    """Nor is it rung any more under its old id."""
+    peer, site = bench.meet("B")
+    site.away = away
+    ring = bench.client.announce
+
+    def on_its_way(to: Peer, epoch: str, seq: int) -> None:
+        bench.rename(to)
+        ring(to, epoch, seq)
+
+    bench.client.announce = on_its_way  # type: ignore[method-assign]
+    with bench.peers.changing() as changes:
+        changes.announce_to(str(peer.peer_id), bench.clock())
+
+    bench.announcing.ring_due()
+
+    assert bench.peers.get(str(peer.peer_id)) is None
+    bench.clock.pass_seconds(3600)
+    assert bench.peers.due_announcements(bench.clock()) == []
