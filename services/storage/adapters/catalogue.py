@@ -38,7 +38,8 @@ _BEYOND = dt.timedelta(hours=2)
 
 _AFTER_DIGITS = "g"
 """Sorts after all hexadecimal digits."""
-_BRIEF = (packages.c.package_id, packages.c.manifest_digest, packages.c.meta_digest, packages.c.tags, packages.c.gone)
+_BRIEF = (packages.c.package_id, packages.c.manifest_digest, packages.c.meta_digest, packages.c.tags, packages.c.gone, packages.c.state)
+_REFUSED = PackageState.REFUSED.value
 
 
 class SqlCatalogue:
@@ -81,8 +82,8 @@ class SqlCatalogue:
         ]
 
     def by_name(self, name: str) -> Package | None:
-        """The published package of this name, else the one of greatest precedence."""
-        published_first = case((packages.c.state == PackageState.PUBLISHED.value, 0), else_=1)
+        """The published package of this name, else the one of greatest precedence that is not refused."""
+        published_first = case((packages.c.state == PackageState.PUBLISHED.value, 0), (packages.c.state == _REFUSED, 2), else_=1)
         order = (published_first, packages.c.precedence.desc(), packages.c.package_id.desc())
         return next(iter(self._packages(select(packages).where(packages.c.name == name).order_by(*order).limit(1))), None)
 
@@ -155,9 +156,17 @@ class SqlCatalogue:
         """Packages of an origin that were made after this."""
         return self._packages(select(packages).where(packages.c.origin == str(origin), packages.c.created > to_text(after)))
 
-    def packages_with_meta(self) -> Sequence[str]:
-        """Ids of all packages about which somebody wrote."""
-        return [row.package_id for row in self._rows(select(meta.c.package_id).distinct().order_by(meta.c.package_id))]
+    def origins(self) -> Collection[InstanceId]:
+        """Whoever made a package that is known."""
+        return [InstanceId(row.origin) for row in self._rows(select(packages.c.origin).distinct())]
+
+    def to_reconsider(self, origins: Collection[InstanceId]) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote, that are refused, or that one of these made."""
+        found = {row.package_id for row in self._rows(select(meta.c.package_id).distinct())}
+        found |= {row.package_id for row in self._rows(select(packages.c.package_id).where(packages.c.state == _REFUSED))}
+        for part in _parts([str(one) for one in origins]):
+            found |= {row.package_id for row in self._rows(select(packages.c.package_id).where(packages.c.origin.in_(part)))}
+        return sorted(found)
 
     def charters(self) -> Sequence[KeptCharter]:
         """The latest of each instance."""
@@ -169,7 +178,7 @@ class SqlCatalogue:
 
     def census(self, author: InstanceId, until: Stamp) -> Census:
         """What is here of an author's records about packages without tags, as far as they were made by then."""
-        untagged = packages.c.tags == ""
+        untagged = (packages.c.tags == "") & (packages.c.state != _REFUSED)
         by_then = packages.c.created <= to_text(until.time)
         made = select(packages.c.manifest_digest).where(packages.c.origin == str(author), untagged, by_then)
         about = select(meta.c.digest).join(packages, packages.c.package_id == meta.c.package_id)
@@ -224,7 +233,7 @@ class SqlCatalogue:
 
 
 def _known(row: Any) -> Known:
-    return Known(row[0], row[1], row[2], rows.read_tags_text(row[3]), bool(row[4]))
+    return Known(row[0], row[1], row[2], rows.read_tags_text(row[3]), bool(row[4]), row[5] == _REFUSED)
 
 
 def _feed_row(row: Any) -> FeedRow:
@@ -240,6 +249,7 @@ def _feed_row(row: Any) -> FeedRow:
         tags=rows.read_tags_text(row.tags),
         ever=rows.read_tags_text(row.ever),
         offered=bool(row.bytes_here) and row.state in _OFFERED,
+        refused=row.state == _REFUSED,
     )
 
 

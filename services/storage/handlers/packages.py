@@ -21,6 +21,7 @@ log = get_logger(__name__)
 Offload = Callable[..., Any]
 """Runs a function away from the hub and gives its result."""
 _ARRIVING = (PackageState.WANTED, PackageState.SUPERSEDED)
+_NOT_SHOWN = (PackageState.QUARANTINED, PackageState.DELETED, PackageState.REFUSED)
 
 
 @dataclass
@@ -114,7 +115,7 @@ class PackageHandlers:
         package = self.catalogue.package(package_id)
         if package is not None:
             check_entitled(package, tags)
-        if package is None or package.state in (PackageState.QUARANTINED, PackageState.DELETED):
+        if package is None or package.state in _NOT_SHOWN:
             raise NotFound(f"there is no package {package_id[:40]!r} here")
         return {"envelope": base64.b64encode(package.envelope).decode()}
 

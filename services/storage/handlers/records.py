@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.storage.domain.facts import KeptMeta, Overruled, facts_of, merged, overruled
-from services.storage.domain.package import Package, PackageState
+from services.storage.domain.facts import Facts, KeptMeta, Overruled, facts_of, fault_of, merged, overruled
+from services.storage.domain.package import UNTAGGED, Package, PackageState
 from services.storage.handlers.settling import Round, Settler
 from services.storage.handlers.telling import fact_events
 from services.storage.ports import Catalogue, Changes, Clock, FeedRow, KeptCharter, KeptRotation, Signer
@@ -25,12 +25,15 @@ from shared.core.clock import Stamp
 from shared.core.errors import ManifestInvalid, OdstError, RecordInvalid, RecordRefused
 from shared.core.identity import InstanceId
 from shared.core.manifest import Manifest
+from shared.core.staging import Tags
 from shared.core.trust import Trust
 from shared.runtime.logging import correlation_id, get_logger
 
 log = get_logger(__name__)
 MAX_META = 1000
 """Records about one package that are looked at in one call: more than fit into an answer of a peer."""
+NOT_DELIVERED = "NOT_DELIVERED"
+"""Code of a package whose manifest the peer did not give: replication asks again, and reports nobody."""
 _AT_ONCE = 200
 
 
@@ -55,6 +58,8 @@ class Incoming:
     """None if we may no longer see it."""
     envelope: bytes | None = None
     meta: Sequence[KeptMeta] = ()
+    ever: Tags = frozenset()
+    """Tags that it ever had here, if that was kept beside the database."""
 
 
 @dataclass
@@ -109,7 +114,8 @@ class RecordHandlers:
             manifest = None if envelope is None else self.signer.open(envelope)
             if manifest is not None and manifest.package_id != package_id:
                 raise ManifestInvalid("the manifest is that of another package")
-            return Incoming(package_id, manifest, envelope, self._readable(document.get("meta") or [], package_id, peer_id, refusals))
+            said = self._readable(document.get("meta") or [], package_id, peer_id, refusals)
+            return Incoming(package_id, manifest, envelope, said, frozenset(document.get("ever") or ()) if peer_id is None else frozenset())
         except OdstError as error:
             refusals.add("package", package_id, error)
             return None
@@ -154,7 +160,8 @@ class RecordHandlers:
             changes.replace_meta(package.package_id, after.kept)
         for lost in overruled(before, entitled, after, trust):
             changes.dispatch(_overruled(package, lost))
-        updated = after.applied_to(replace(package, gone=False) if incoming.manifest else package)
+        package = replace(package, ever=package.ever | incoming.ever, gone=package.gone and incoming.manifest is None)
+        updated = self._judged(package, after, trust)
         for event in fact_events(known, updated, after):
             changes.dispatch(event)
         return round_.apply(package.name, [updated])[package.package_id]
@@ -163,26 +170,37 @@ class RecordHandlers:
         manifest, envelope = incoming.manifest, incoming.envelope
         if manifest is None or envelope is None:
             if known is None:
-                raise RecordInvalid("records about a package of which the manifest is not known")
+                # Between the feed and this answer the peer was told to show us less: it is no fault of its, and may pass.
+                raise RecordRefused("the peer gave no manifest of this package, and none is known here", NOT_DELIVERED)
             return known
-        if known is None:
-            self._check_origin(manifest, trust, peer_id)
-            return Package(manifest, envelope, PackageState.WANTED, correlation_id(), self.clock(), received_from=peer_id, ever=frozenset())
+        fault = self._fault(manifest, trust)
+        if known is not None and self._fault(known.manifest, trust) is None:
+            return self._with_revision(known, manifest, envelope, fault, peer_id)
+        self._check_counts(manifest, fault, peer_id)
+        if known is not None and known.name != manifest.name.text:
+            raise RecordRefused("it is known here by another name, by a manifest that does not count: that one stays refused")
+        ever = (known.ever if known else frozenset()) | (manifest.tags or {UNTAGGED})
+        return Package(manifest, envelope, PackageState.WANTED, correlation_id(), self.clock(), received_from=peer_id, ever=ever)
+
+    def _with_revision(self, known: Package, manifest: Manifest, envelope: bytes, fault: str | None, peer_id: str | None) -> Package:
+        """Of several revisions that count, the greatest."""
         _check_same(known, manifest)
         digest = hashlib.sha256(envelope).hexdigest()
         if (manifest.revision, digest) <= (known.manifest.revision, known.manifest_digest):
             return known
-        self._check_origin(manifest, trust, peer_id)
+        self._check_counts(manifest, fault, peer_id)
         return replace(known, manifest=manifest, envelope=envelope)
 
-    def _check_origin(self, manifest: Manifest, trust: Trust, peer_id: str | None) -> None:
-        made = Stamp.of(manifest.created)
-        self._check_time(made, manifest.origin, peer_id)
-        if trust.was_rotated_away(manifest.origin, made):
-            raise RecordRefused("its origin signs with another key since before it was made")
-        ours = InstanceId(self.signer.identity[0])
-        if trust.is_revoked(manifest.origin, made, trust.stewards_of(ours, made)):
-            raise RecordRefused("its origin was revoked before it was made")
+    def _check_counts(self, manifest: Manifest, fault: str | None, peer_id: str | None) -> None:
+        self._check_time(Stamp.of(manifest.created), manifest.origin, peer_id)
+        if fault is not None:
+            raise RecordRefused(fault)
+
+    def _fault(self, manifest: Manifest, trust: Trust) -> str | None:
+        return fault_of(manifest, trust, InstanceId(self.signer.identity[0]))
+
+    def _judged(self, package: Package, facts: Facts, trust: Trust) -> Package:
+        return facts.applied_to(package).judged(self._fault(package.manifest, trust))
 
     # Charters and rotations
 
@@ -214,13 +232,15 @@ class RecordHandlers:
     def _take_charter(self, changes: Changes, envelope: bytes) -> bool:
         charter = self.signer.open_charter(envelope)
         charter.stamp.check_not_ahead(self.clock())
-        known = changes.charter(charter.instance_id)
-        if known and known.charter.stamp >= charter.stamp:
+        known, kept = changes.charter(charter.instance_id), KeptCharter(charter, envelope)
+        if known and known.order >= kept.order:
             return False
-        trust = changes.trust()
-        if trust.was_rotated_away(charter.instance_id, charter.stamp):
+        turned = changes.rotation(charter.instance_id)
+        if turned and charter.stamp > turned.rotation.stamp:
             raise RecordRefused("its author signs with another key since before it was issued")
-        changes.save_charter(KeptCharter(charter, envelope))
+        if known and known.charter.stamp == charter.stamp:
+            log.error("charter_contradicted", instance_id=str(charter.instance_id), stamp=str(charter.stamp))
+        changes.save_charter(kept)
         changes.stamp(charter_row(charter, envelope))
         return True
 
@@ -257,15 +277,19 @@ class RecordHandlers:
         return found
 
     def reconsider(self) -> None:
-        """After a change of trust: what counts about each package that anybody wrote about. Only what changes is written."""
+        """After a change of trust: what counts about each package that it may concern, and whether the package itself does.
+
+        Only what changes is written.
+        """
         charters, rotations = self.catalogue.charters(), self.catalogue.rotations()
         trust = Trust.of((one.charter for one in charters), (one.rotation for one in rotations))
-        written_about = self.catalogue.packages_with_meta()
-        for start in range(0, len(written_about), _AT_ONCE):
-            part = written_about[start : start + _AT_ONCE]
+        concerned = self.catalogue.to_reconsider(_doubted(self.catalogue.origins(), trust))
+        for start in range(0, len(concerned), _AT_ONCE):
+            part = concerned[start : start + _AT_ONCE]
             said = self.catalogue.meta(part)
             for package in self.catalogue.packages(part):
-                if facts_of(package.manifest, said.get(package.package_id, ()), trust).applied_to(package) != package:
+                facts = facts_of(package.manifest, said.get(package.package_id, ()), trust)
+                if self._judged(package, facts, trust) != package:
                     self._reconsider(package.package_id)
 
     def _reconsider(self, package_id: str) -> None:
@@ -273,9 +297,13 @@ class RecordHandlers:
             package = changes.package(package_id)
             if package is None:
                 return
-            after = facts_of(package.manifest, changes.meta_of(package_id), changes.trust())
+            trust = changes.trust()
+            after = facts_of(package.manifest, changes.meta_of(package_id), trust)
             changes.replace_meta(package_id, after.kept)
-            round_.apply(package.name, [after.applied_to(package)])
+            judged = self._judged(package, after, trust)
+            round_.apply(package.name, [judged])
+        if judged.is_refused and not package.is_refused:
+            log.error("package_refused", package_id=package_id, name=package.name, reason=judged.error_reason)
 
 
 def charter_row(charter: Charter, envelope: bytes) -> FeedRow:
@@ -286,6 +314,12 @@ def charter_row(charter: Charter, envelope: bytes) -> FeedRow:
 def rotation_row(kept: KeptRotation) -> FeedRow:
     """A rotation's row of the change feed."""
     return FeedRow(0, "rotation", str(kept.rotation.old), 0, hashlib.sha256(kept.envelope).hexdigest(), str(kept.rotation.stamp))
+
+
+def _doubted(origins: Iterable[InstanceId], trust: Trust) -> list[InstanceId]:
+    """Those of whom not everything may count: their key was rotated away, or somebody revoked them under one of their ids."""
+    revoked = {trust.present(one) for charter in trust.charters.values() for one, _ in charter.revoked}
+    return [one for one in origins if one in trust.rotations or trust.present(one) in revoked]
 
 
 def _relations(trust: Trust) -> frozenset[object]:
@@ -328,9 +362,14 @@ def _text(value: object) -> str:
 
 
 def _check_same(known: Package, manifest: Manifest) -> None:
-    same = known.manifest.sha256 == manifest.sha256 and known.manifest.sha1 == manifest.sha1 and known.manifest.size == manifest.size
-    if not same or known.manifest.origin != manifest.origin or known.name != manifest.name.text:
-        raise ManifestInvalid(f"package {manifest.package_id} is known with other bytes, name or origin")
+    if _what_stays(known.manifest) != _what_stays(manifest):
+        raise ManifestInvalid(f"package {manifest.package_id} is known with other bytes, chunk lists, name or origin")
+
+
+def _what_stays(manifest: Manifest) -> tuple[object, ...]:
+    """What no revision may change."""
+    digests = manifest.sha256, manifest.sha1, manifest.chunks_sha256, manifest.chunks_sha1
+    return manifest.size, *digests, manifest.origin, manifest.name.text
 
 
 def _claimed_id(text: str) -> str:

@@ -16,6 +16,7 @@ from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
 _AT_ONCE = 50
+_LEFT_ALONE = (PackageState.QUARANTINED, PackageState.REFUSED)
 
 
 @dataclass
@@ -71,7 +72,7 @@ class RemovingHandlers:
         after: str | None = None
         while page := self.catalogue.outline(after, 500):
             after = page[-1].package_id
-            yield from (one for one in page if not one.bytes_here and one.state is not PackageState.QUARANTINED)
+            yield from (one for one in page if not one.bytes_here and one.state not in _LEFT_ALONE)
 
     def _lose(self, name: str, package_ids: Sequence[str]) -> None:
         """All of a name at once: none of them can be shown in place of another."""
