@@ -332,8 +332,10 @@ class StorageService(Protocol):
     def list_bucket(self, number: int, shown: Collection[str], seen: Collection[str]) -> Versions:
         """The packages of one bucket."""
 
-    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
-        """Who may write about our packages, and whom we do not trust: the whole truth, for our charter."""
+    def declare_peers(
+        self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]], registered: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Who may write about our packages, whom we do not trust, and since when active peers are registered; for our charter."""
 
     def borne_tags(self) -> Mapping[str, Collection[str]]:
         """The staging tags that instances bear by their own word, by instance id."""

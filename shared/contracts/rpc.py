@@ -38,7 +38,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "outline_packages": ("after", "limit"),
         "digest_buckets": ("shown", "seen"),
         "list_bucket": ("bucket", "shown", "seen"),
-        "declare_peers": ("stewards", "revoked"),
+        "declare_peers": ("stewards", "revoked", "registered"),
         "list_instances": (),
         "rotate_key": ("person",),
         "give_up_package": ("package_id", "code", "reason"),

@@ -108,9 +108,11 @@ class RpcStorage:
         answer = self._rpc.call("storage", "list_bucket", _timeout_seconds=_BULK_SECONDS, **told)
         return {str(item["id"]): (str(item["digest"]), str(item["meta"])) for item in answer["items"]}
 
-    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
-        """Who may write about our packages, and whom we do not trust."""
-        self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked))
+    def declare_peers(
+        self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]], registered: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Who may write about our packages, whom we do not trust, and since when active peers are registered."""
+        self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked), registered=list(registered))
 
     def borne_tags(self) -> Mapping[str, Collection[str]]:
         """The staging tags that instances bear by their own word, by the id that they have now."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.peer import OpenInvitation, Peer
 from services.replication.handlers.relations import RelationsHandlers, describe_peer
 from services.replication.ports import PeerChanges, PeerClient, Peers, Signatures
 from shared.contracts import events
@@ -167,8 +167,7 @@ class RegistrationHandlers:
         known = changes.peer(str(peer.peer_id))
         now = self.clock()
         if known:
-            peer = replace(known, name=peer.name, url=peer.url, protocol=peer.protocol, state=PeerState.ACTIVE, revoked_since=None)
-            peer = replace(peer, banned_until=None, strikes=0)
+            peer = replace(known.admitted(now), name=peer.name, url=peer.url, protocol=peer.protocol, banned_until=None, strikes=0)
         peer = peer if tags is None else peer.seeing(tags)
         peer = replace(peer.as_steward(peer.steward or steward, now), last_contact=now, next_poll=now)
         changes.save_peer(peer)

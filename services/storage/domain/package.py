@@ -50,7 +50,7 @@ class View:
     tags: Tags
     ever: Tags
     number: int = 0
-    """Rises with each change of `tags`, so that the peer reads the feed anew."""
+    """Another one for other `tags`, so that the peer reads the feed anew."""
 
     @classmethod
     def of(cls, document: dict[str, object] | None) -> View:
