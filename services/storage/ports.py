@@ -124,13 +124,13 @@ class Changes(Protocol):
         """The latest charter of an instance."""
 
     def save_charter(self, kept: KeptCharter) -> None:
-        """Insert or replace."""
+        """Insert or replace. To be stamped too: by that, other processes notice that trust changed."""
 
     def rotation(self, old: InstanceId) -> KeptRotation | None:
         """The rotation away from a key."""
 
     def save_rotation(self, kept: KeptRotation) -> None:
-        """Insert or replace."""
+        """Insert or replace. To be stamped too."""
 
     def flag(self, kind: str, about: str, value: str | None) -> bool:
         """Remember a value (an alarm that was raised, say); None forgets it. True if that is news."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from services.storage.domain.package import PackageState
+from services.storage.handlers.records import charter_row
 from shared.core.charter import Census
+from shared.core.errors import Conflict
 from shared.core.meta import MetaField, digest_of
 from shared.runtime.keys import InstanceKey
 from shared.testing.builders import ORIGIN, a_package, signed
@@ -129,3 +132,29 @@ def test_a_flag_is_news_when_it_changes(kept: Kept) -> None:
         assert changes.flag("stale", "A", None)
         assert changes.flag_value("stale", "A") == ""
         assert changes.flag_value("census", "A") == "differs"
+
+
+def test_trust_follows_every_charter_and_rotation(kept: Kept) -> None:
+    """Within a transaction and after it; what was rolled back never was."""
+    new = InstanceKey.generate()
+    kept.know(charter(ORIGIN))
+
+    def steward_of_origin(key: InstanceKey, milliseconds: int = 9) -> bool:
+        with kept.catalogue.changing() as changes:
+            return changes.trust().may_steward(key.instance_id, ORIGIN.instance_id, later(milliseconds))
+
+    assert not steward_of_origin(OTHER)
+    naming = charter(ORIGIN, stewards=[OTHER], stamp=later(1))
+    with suppress(Conflict), kept.catalogue.changing() as changes:
+        assert not changes.trust().may_steward(OTHER.instance_id, ORIGIN.instance_id, later(9))
+        changes.save_charter(naming)
+        changes.stamp(charter_row(naming.charter, naming.envelope))
+        assert changes.trust().may_steward(OTHER.instance_id, ORIGIN.instance_id, later(9))
+        raise Conflict
+    assert not steward_of_origin(OTHER)
+    kept.know(naming)
+    assert steward_of_origin(OTHER)
+    kept.know(rotation(OTHER, new, later(2)))
+    assert (steward_of_origin(OTHER), steward_of_origin(new)) == (False, True)
+    kept.know(charter(ORIGIN, stamp=later(3)))
+    assert not steward_of_origin(new)

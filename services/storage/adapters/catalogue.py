@@ -15,6 +15,7 @@ from sqlalchemy import case, func, select, tuple_
 from services.storage.adapters import rows
 from services.storage.adapters.changes import SqlChanges
 from services.storage.adapters.schema import charters, feed, feed_state, hash_totals, meta, outbox, packages, promotions, rotations, uploads
+from services.storage.adapters.trust_at_hand import TrustAtHand
 from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion, PromotionState
@@ -49,12 +50,13 @@ class SqlCatalogue:
         """The tables are made by the migrations."""
         self._database = database
         self._outbox = outbox_of_service
+        self._trust = TrustAtHand()
 
     @contextmanager
     def changing(self) -> Iterator[SqlChanges]:
         """A transaction, alone among all writers on any database; afterwards the outbox is rung."""
         with self._database.write(alone=True) as connection:
-            changes = SqlChanges(connection, self._outbox)
+            changes = SqlChanges(connection, self._outbox, self._trust)
             yield changes
             changes.finish()
         self._outbox.ring()

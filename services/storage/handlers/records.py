@@ -115,7 +115,7 @@ class RecordHandlers:
             if manifest is not None and manifest.package_id != package_id:
                 raise ManifestInvalid("the manifest is that of another package")
             said = self._readable(document.get("meta") or [], package_id, peer_id, refusals)
-            return Incoming(package_id, manifest, envelope, said, frozenset(document.get("ever") or ()) if peer_id is None else frozenset())
+            return Incoming(package_id, manifest, envelope, said, _ever(document) if peer_id is None else frozenset())
         except OdstError as error:
             refusals.add("package", package_id, error)
             return None
@@ -370,6 +370,11 @@ def _what_stays(manifest: Manifest) -> tuple[object, ...]:
     """What no revision may change."""
     digests = manifest.sha256, manifest.sha1, manifest.chunks_sha256, manifest.chunks_sha1
     return manifest.size, *digests, manifest.origin, manifest.name.text
+
+
+def _ever(document: dict[str, Any]) -> Tags:
+    found = document.get("ever")
+    return frozenset(one for one in found if isinstance(one, str) and " " not in one) if isinstance(found, list) else frozenset()
 
 
 def _claimed_id(text: str) -> str:

@@ -29,9 +29,15 @@ class RemovingHandlers:
     settler: Settler
 
     def sweep(self) -> None:
-        """Remove what is due. A crash before the commit leaves a package whose bytes are gone and due again: removing twice is once."""
+        """Remove what is due. A crash before the commit leaves a package whose bytes are gone and due again: removing twice is once.
+
+        What cannot be removed now does not keep the others; it is tried again.
+        """
         for package in self.catalogue.due_removals(self.clock(), _AT_ONCE):
-            self._remove(package.package_id)
+            try:
+                self._remove(package.package_id)
+            except OSError as error:
+                log.error("package_bytes_not_removed", package_id=package.package_id, name=package.name, error=str(error))  # noqa: TRY400 - as it says
 
     def _remove(self, package_id: str) -> None:
         with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
