@@ -305,7 +305,7 @@ class StorageService(Protocol):
         """Hand over what a peer gave; what was not taken."""
 
     def read_rotations(self) -> Sequence[bytes]:
-        """The envelopes of all rotations that are known here."""
+        """The envelopes of the rotations that lead to our present key."""
 
     def ring_wanted(self, package_ids: Sequence[str]) -> None:
         """A source has the bytes of these now, in case that one of them is waiting for that."""

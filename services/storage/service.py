@@ -204,6 +204,11 @@ class StorageService:
         return self.wired.do.relations.instances()
 
     @answers
+    def read_former_keys(self) -> Any:
+        """How we came by our present key."""
+        return self.wired.do.relations.former_keys()
+
+    @answers
     def rotate_key(self, person: str) -> Any:
         """Another key, vouched for by this one."""
         return self.wired.do.relations.rotate(person)

@@ -40,6 +40,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_bucket": ("bucket", "shown", "seen"),
         "declare_peers": ("stewards", "revoked", "registered"),
         "list_instances": (),
+        "read_former_keys": (),
         "rotate_key": ("person",),
         "give_up_package": ("package_id", "code", "reason"),
         "figures": (),

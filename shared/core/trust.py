@@ -18,7 +18,6 @@ from shared.core.charter import Charter, Rotation
 from shared.core.clock import Stamp
 from shared.core.identity import InstanceId
 
-
 _MOST_REMEMBERED = 10_000
 """Answers of `stewards_of` that are kept: what one needs is soon found again, and who may write decides how many there could be."""
 

@@ -195,7 +195,7 @@ class MeshMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.trust_may_change)
     @rule(at=numbers, whose=numbers, which=numbers, name=st.sampled_from(NAMES), seconds=st.sampled_from([-60, 0, 2, 120]))
-    def sign_with_stolen_key(self, at: int, whose: int, which: int, name: str, seconds: int) -> None:  # noqa: PLR0913, PLR0917 - as above
+    def sign_with_stolen_key(self, at: int, whose: int, which: int, name: str, seconds: int) -> None:
         """Somebody has a key that an instance has or had, and gives one of the others what it signed with that."""
         self._happens("sign_with_stolen_key")
         keys = self._site(whose).keys

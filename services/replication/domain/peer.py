@@ -142,7 +142,6 @@ class Peer:
             return None
         return {"instance_id": str(self.peer_id), "since": str(self.revoked_since or Stamp.of(self.registered))}
 
-
     @property
     def admission(self) -> dict[str, str] | None:
         """Since when it may speak; None if it may not. What our charter says of a revocation before that is over."""

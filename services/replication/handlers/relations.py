@@ -76,8 +76,8 @@ class RelationsHandlers:
         """Tell storage all that we know of stewards and revoked peers. If it cannot be reached, the next sweep does it."""
         known = self.peers.all()
         stewards = [one for peer in known if (one := peer.stewardship)]
-        revoked = [one for peer in known if (one := peer.revocation)]
-        registered = [one for peer in known if (one := peer.admission)]
+        revoked = [gone for peer in known if (gone := peer.revocation)]
+        registered = [here for peer in known if (here := peer.admission)]
         try:
             self.storage.declare_peers(stewards, revoked, registered)
         except OdstError as error:

@@ -78,15 +78,9 @@ def _may_stay(package: Package, house: House) -> bool:
 def _settled(  # noqa: PLR0913, PLR0917 - the parts of one decision
     package: Package, live: Sequence[Package], shown: Package | None, kept: Collection[str], house: House, now: dt.datetime
 ) -> Package:
-    if package.is_refused:
-        return _in_state(package, PackageState.REFUSED, _due_if_refused(package, house, now))
-    if package.deleted is not None:
-        return _in_state(package, PackageState.DELETED, package.deleted.time + house.trash)
-    if package.state is PackageState.QUARANTINED:
-        return package
-    if not house.admits(package):
-        due = _due_since(package, PackageState.WITHHELD, now) if house.gone_policy is GonePolicy.REMOVE else None
-        return _in_state(package, PackageState.WITHHELD, due)
+    out = _kept_out(package, house, now)
+    if out is not None:
+        return out
     if package is shown:
         return _in_state(replace(package, published=package.published or now), PackageState.PUBLISHED)
     if live and package is live[0]:
@@ -97,10 +91,16 @@ def _settled(  # noqa: PLR0913, PLR0917 - the parts of one decision
     return _in_state(package, PackageState.SUPERSEDED, due)
 
 
-def _due_if_refused(package: Package, house: House, now: dt.datetime) -> dt.datetime | None:
+def _kept_out(package: Package, house: House, now: dt.datetime) -> Package | None:
+    """A package that is neither to be shown nor to be had, with the state that says why; None if it may be."""
     if package.deleted is not None:
-        return package.deleted.time + house.trash
-    return _due_since(package, PackageState.REFUSED, now) if house.gone_policy is GonePolicy.REMOVE else None
+        return _in_state(package, PackageState.REFUSED if package.is_refused else PackageState.DELETED, package.deleted.time + house.trash)
+    if package.state is PackageState.QUARANTINED:
+        return package
+    if house.admits(package):
+        return None
+    state = PackageState.REFUSED if package.is_refused else PackageState.WITHHELD
+    return _in_state(package, state, _due_since(package, state, now) if house.gone_policy is GonePolicy.REMOVE else None)
 
 
 def _due_since(package: Package, state: PackageState, now: dt.datetime) -> dt.datetime:

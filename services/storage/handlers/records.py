@@ -7,15 +7,15 @@ told to the caller and does not keep the others of its batch.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.storage.domain.facts import Facts, KeptMeta, Overruled, facts_of, fault_of, merged, overruled
 from services.storage.domain.package import UNTAGGED, Package, PackageState
+from services.storage.domain.strangers import Strangers
+from services.storage.handlers.incoming import Incoming, Refusals, check_same, claimed_id, decoded, ever_in
 from services.storage.handlers.settling import Round, Settler
 from services.storage.handlers.telling import fact_events
 from services.storage.ports import Catalogue, Changes, Clock, FeedRow, KeptCharter, KeptRotation, Signer
@@ -25,41 +25,17 @@ from shared.core.clock import Stamp
 from shared.core.errors import ManifestInvalid, OdstError, RecordInvalid, RecordRefused
 from shared.core.identity import InstanceId
 from shared.core.manifest import Manifest
-from shared.core.staging import Tags
 from shared.core.trust import Trust
 from shared.runtime.logging import correlation_id, get_logger
 
 log = get_logger(__name__)
 MAX_META = 1000
 """Records about one package that are looked at in one call: more than fit into an answer of a peer."""
+PEERS = "peers"
+"""Flag: ids of our active peers, with spaces between."""
 NOT_DELIVERED = "NOT_DELIVERED"
 """Code of a package whose manifest the peer did not give: replication asks again, and reports nobody."""
 _AT_ONCE = 200
-
-
-@dataclass
-class Refusals:
-    """What of a batch was not accepted."""
-
-    items: list[dict[str, str]] = field(default_factory=list)
-
-    def add(self, kind: str, record_id: str, error: OdstError) -> None:
-        """Note one."""
-        self.items.append({"kind": kind, "id": record_id, "code": error.code, "reason": str(error)[:300]})
-        log.warning("record_refused", kind=kind, record_id=record_id, code=error.code, reason=str(error)[:300])
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What a peer tells about a package; the signatures are checked, nothing else is."""
-
-    package_id: str
-    manifest: Manifest | None = None
-    """None if we may no longer see it."""
-    envelope: bytes | None = None
-    meta: Sequence[KeptMeta] = ()
-    ever: Tags = frozenset()
-    """Tags that it ever had here, if that was kept beside the database."""
 
 
 @dataclass
@@ -97,7 +73,7 @@ class RecordHandlers:
             RecordRefused: if its origin was revoked.
             ClockAhead: if it was made in the future.
         """
-        raw = _decoded(envelope)
+        raw = decoded(envelope)
         manifest = self.signer.open(raw)
         with self.catalogue.changing() as changes, self.settler.round(changes, peer_id) as round_:
             package = self._merge_package(round_, changes.trust(), Incoming(manifest.package_id, manifest, raw), Refusals())
@@ -110,12 +86,12 @@ class RecordHandlers:
         package_id = str(document.get("id"))[:60]
         try:
             text = document.get("manifest")
-            envelope = None if text is None else _decoded(text)
+            envelope = None if text is None else decoded(text)
             manifest = None if envelope is None else self.signer.open(envelope)
             if manifest is not None and manifest.package_id != package_id:
                 raise ManifestInvalid("the manifest is that of another package")
             said = self._readable(document.get("meta") or [], package_id, peer_id, refusals)
-            return Incoming(package_id, manifest, envelope, said, _ever(document) if peer_id is None else frozenset())
+            return Incoming(package_id, manifest, envelope, said, ever_in(document) if peer_id is None else frozenset())
         except OdstError as error:
             refusals.add("package", package_id, error)
             return None
@@ -136,7 +112,7 @@ class RecordHandlers:
         return found
 
     def _read_meta(self, text: str, package_id: str, peer_id: str | None) -> KeptMeta:
-        envelope = _decoded(text)
+        envelope = decoded(text)
         record = self.signer.open_meta(envelope)
         if record.package_id != package_id:
             raise RecordInvalid("the record is about another package")
@@ -184,7 +160,7 @@ class RecordHandlers:
 
     def _with_revision(self, known: Package, manifest: Manifest, envelope: bytes, fault: str | None, peer_id: str | None) -> Package:
         """Of several revisions that count, the greatest."""
-        _check_same(known, manifest)
+        check_same(known, manifest)
         digest = hashlib.sha256(envelope).hexdigest()
         if (manifest.revision, digest) <= (known.manifest.revision, known.manifest_digest):
             return known
@@ -207,10 +183,14 @@ class RecordHandlers:
     def _offer_relations(self, charters: Sequence[str], rotations: Sequence[str], peer_id: str | None, refusals: Refusals) -> None:
         with self.catalogue.changing() as changes:
             before = changes.trust()
+            strangers = Strangers(before, lambda: self._concerned(changes))
             turned = [
-                self._guarded("rotation", text, refusals, lambda raw: self._take_rotation(changes, raw, peer_id)) for text in rotations
+                self._guarded("rotation", text, refusals, lambda raw: self._take_rotation(changes, raw, peer_id, strangers))
+                for text in rotations
             ]
-            chartered = [self._guarded("charter", text, refusals, lambda raw: self._take_charter(changes, raw)) for text in charters]
+            chartered = [
+                self._guarded("charter", text, refusals, lambda raw: self._take_charter(changes, raw, strangers)) for text in charters
+            ]
             if any(turned) or any(chartered):
                 changes.dispatch(events.CatalogueChangedV1(received_from=peer_id))
             after = changes.trust()
@@ -224,12 +204,16 @@ class RecordHandlers:
 
     def _guarded(self, kind: str, text: str, refusals: Refusals, take: Callable[[bytes], bool]) -> bool:
         try:
-            return take(_decoded(text))
+            return take(decoded(text))
         except OdstError as error:
-            refusals.add(kind, _claimed_id(text), error)
+            refusals.add(kind, claimed_id(text), error)
             return False
 
-    def _take_charter(self, changes: Changes, envelope: bytes) -> bool:
+    def _concerned(self, changes: Changes) -> list[InstanceId]:
+        peers = [InstanceId.parse(one) for one in changes.flag_value(PEERS, "").split()]
+        return [*self.settler.house().ids, *peers, *self.catalogue.origins()]
+
+    def _take_charter(self, changes: Changes, envelope: bytes, strangers: Strangers) -> bool:
         charter = self.signer.open_charter(envelope)
         charter.stamp.check_not_ahead(self.clock())
         known, kept = changes.charter(charter.instance_id), KeptCharter(charter, envelope)
@@ -238,15 +222,19 @@ class RecordHandlers:
         turned = changes.rotation(charter.instance_id)
         if turned and charter.stamp > turned.rotation.stamp:
             raise RecordRefused("its author signs with another key since before it was issued")
+        if known is None:
+            strangers.admit(charter.instance_id)
         if known and known.charter.stamp == charter.stamp:
             log.error("charter_contradicted", instance_id=str(charter.instance_id), stamp=str(charter.stamp))
         changes.save_charter(kept)
         changes.stamp(charter_row(charter, envelope))
         return True
 
-    def _take_rotation(self, changes: Changes, envelope: bytes, peer_id: str | None) -> bool:
+    def _take_rotation(self, changes: Changes, envelope: bytes, peer_id: str | None, strangers: Strangers) -> bool:
         rotation = self.signer.open_rotation(envelope)
         self._check_time(rotation.stamp, rotation.new, peer_id)
+        if peer_id is not None and changes.rotation(rotation.old) is None:
+            strangers.admit(rotation.old, rotation.new)
         known = changes.rotation(rotation.old)
         if peer_id is not None and rotation.old in self.settler.house().ids and (known is None or known.rotation != rotation):
             raise RecordRefused("this is a key of ours, and we did not rotate it to that one: somebody has it")
@@ -359,35 +347,3 @@ def _overruled(package: Package, pair: Overruled) -> events.MetaOverruledV1:
 
 def _text(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value).lower()
-
-
-def _check_same(known: Package, manifest: Manifest) -> None:
-    if _what_stays(known.manifest) != _what_stays(manifest):
-        raise ManifestInvalid(f"package {manifest.package_id} is known with other bytes, chunk lists, name or origin")
-
-
-def _what_stays(manifest: Manifest) -> tuple[object, ...]:
-    """What no revision may change."""
-    digests = manifest.sha256, manifest.sha1, manifest.chunks_sha256, manifest.chunks_sha1
-    return manifest.size, *digests, manifest.origin, manifest.name.text
-
-
-def _ever(document: dict[str, Any]) -> Tags:
-    found = document.get("ever")
-    return frozenset(one for one in found if isinstance(one, str) and " " not in one) if isinstance(found, list) else frozenset()
-
-
-def _claimed_id(text: str) -> str:
-    """Whom a charter or a rotation says to be about: under this id the caller asked for it. Nothing is verified; junk has a digest."""
-    try:
-        fields = json.loads(base64.b64decode(json.loads(_decoded(text))["payload"]))
-        return str(fields.get("instance_id") or fields["old"])[:60]
-    except (OdstError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return hashlib.sha256(str(text).encode()).hexdigest()[:52]
-
-
-def _decoded(text: object) -> bytes:
-    try:
-        return base64.b64decode(str(text), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RecordInvalid("the envelope is no base64") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.storage.handlers.records import charter_row, rotation_row
+from services.storage.handlers.records import PEERS, charter_row, rotation_row
 from services.storage.ports import Catalogue, Changes, Clock, KeptCharter, KeptRotation, RecordFiles, Signer
 from shared.contracts import events
 from shared.core.charter import Census, Charter, Rotation
@@ -53,6 +53,8 @@ class RelationHandlers:
 
         A new charter follows if that is news. What it is silent about stays as our charter has it: its database may be an older one.
         """
+        with self.catalogue.changing() as changes:
+            changes.flag(PEERS, "", " ".join(sorted(InstanceId.parse(one["instance_id"]).text for one in registered)) or None)
         known, trust = self._own(), self._trust()
         named = {InstanceId.parse(one["instance_id"]): _stamp_or_none(one["until"]) for one in stewards}
         gone = {InstanceId.parse(one["instance_id"]): Stamp.parse(one["since"]) for one in revoked}
@@ -202,6 +204,12 @@ class RelationHandlers:
         self.signer.complete_rotation(kept.rotation)
         self._issue(known.charter.stewards if known else (), known.charter.revoked if known else ())
         self.trust_changed()
+
+    def former_keys(self) -> dict[str, Any]:
+        """The rotations that lead to our present key, oldest first: for whoever knows us by an earlier one."""
+        own, trust = InstanceId(self.signer.identity[0]), self._trust()
+        ours = [one.envelope for one in self.catalogue.rotations() if trust.present(one.rotation.old) == own]
+        return {"rotations": [base64.b64encode(envelope).decode() for envelope in ours]}
 
     def instances(self) -> dict[str, Any]:
         """Every instance that is known by a charter."""

@@ -184,7 +184,9 @@ class FakeCatalogue:
 
     def by_name(self, name: str) -> Package | None:
         """The published package of this name, else the one of greatest precedence that is not refused."""
-        return max(self.named(name), key=lambda one: (one.state is PackageState.PUBLISHED, not one.is_refused, one.precedence), default=None)
+        return max(
+            self.named(name), key=lambda one: (one.state is PackageState.PUBLISHED, not one.is_refused, one.precedence), default=None
+        )
 
     def named(self, name: str) -> Sequence[Package]:
         """All packages of a name."""
