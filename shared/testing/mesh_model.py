@@ -272,9 +272,10 @@ class Site:
         """A backup of its databases."""
         return Snapshot(self.catalogue.snapshot(), self.peers.snapshot())
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Start again on a backup; bytes, keys and what lies beside the database stay as they are."""
-        self.catalogue.restore(snapshot.catalogue)
+    def restore(self, snapshot: Snapshot, *, only_peers: bool = False) -> None:
+        """Start again on a backup, or on that of replication alone; bytes, keys and what lies beside the databases stay as they are."""
+        if not only_peers:
+            self.catalogue.restore(snapshot.catalogue)
         self.peers.restore(snapshot.peers)
         self._delivered = len(self.catalogue.dispatched)
         self.start()

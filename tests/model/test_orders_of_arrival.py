@@ -95,3 +95,28 @@ def test_who_is_narrowed_while_it_asks_gets_it_all_once_it_is_widened(
     assert branch.catalogue.package(package_id) is not None
     refused = [event for site in mesh.sites for event in site.peers.dispatched if isinstance(event, events.RecordRefusedV1)]
     assert refused == []
+
+
+@pytest.mark.promise("P8")
+def test_who_was_dismissed_undoes_nothing_on_the_other_side_of_a_cut() -> None:
+    """A steward deletes, is dismissed, and brings back before it hears of that: the package stays deleted, everywhere."""
+    mesh = Mesh()
+    origin, steward, third = (mesh.add(name) for name in "ABC")
+    mesh.join(origin, steward, tags=frozenset(), steward=False)
+    mesh.join(third, steward, tags=frozenset(), steward=False)
+    package_id = origin.upload("App.pkg", b"one", ())
+    mesh.bring_to_rest()
+    steward.ask("delete_package", reference=package_id, person="anna")
+    mesh.bring_to_rest()
+
+    mesh.away = frozenset({origin})
+    mesh.time += dt.timedelta(minutes=1)
+    origin.register(steward, steward=False)
+    mesh.time += dt.timedelta(minutes=1)
+    steward.ask("undelete_package", reference=package_id, person="bert")
+    third.pull(steward)
+    mesh.away = frozenset()
+    mesh.bring_to_rest()
+
+    check_agreement(mesh)
+    assert all(site.ask("show_package", reference=package_id)["deleted"] for site in mesh.sites)
