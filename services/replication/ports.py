@@ -305,7 +305,7 @@ class StorageService(Protocol):
         """Hand over what a peer gave; what was not taken."""
 
     def read_rotations(self) -> Sequence[bytes]:
-        """The envelopes of all rotations that are known here."""
+        """The envelopes of the rotations that lead to our present key."""
 
     def ring_wanted(self, package_ids: Sequence[str]) -> None:
         """A source has the bytes of these now, in case that one of them is waiting for that."""
@@ -332,8 +332,10 @@ class StorageService(Protocol):
     def list_bucket(self, number: int, shown: Collection[str], seen: Collection[str]) -> Versions:
         """The packages of one bucket."""
 
-    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
-        """Who may write about our packages, and whom we do not trust: the whole truth, for our charter."""
+    def declare_peers(
+        self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]], registered: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Who may write about our packages, whom we do not trust, and since when active peers are registered; for our charter."""
 
     def borne_tags(self) -> Mapping[str, Collection[str]]:
         """The staging tags that instances bear by their own word, by instance id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from shared.core.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """One row of the change feed. `tags`, `ever` and `offered` are those of a package."""
+    """One row of the change feed. `tags`, `ever`, `offered` and `refused` are those of a package."""
 
     seq: int
     kind: str
@@ -36,6 +37,7 @@ class FeedRow:
     tags: Tags = frozenset()
     ever: Tags = frozenset()
     offered: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Known:
     meta_digest: str
     tags: Tags
     gone: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class KeptCharter:
 
     charter: Charter
     envelope: bytes
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Of two charters of one instance the greater counts: the later, and of two with one stamp the same one everywhere."""
+        return str(self.charter.stamp), hashlib.sha256(self.envelope).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +124,13 @@ class Changes(Protocol):
         """The latest charter of an instance."""
 
     def save_charter(self, kept: KeptCharter) -> None:
-        """Insert or replace."""
+        """Insert or replace. To be stamped too: by that, other processes notice that trust changed."""
 
     def rotation(self, old: InstanceId) -> KeptRotation | None:
         """The rotation away from a key."""
 
     def save_rotation(self, kept: KeptRotation) -> None:
-        """Insert or replace."""
+        """Insert or replace. To be stamped too."""
 
     def flag(self, kind: str, about: str, value: str | None) -> bool:
         """Remember a value (an alarm that was raised, say); None forgets it. True if that is news."""
@@ -168,7 +176,7 @@ class Catalogue(Protocol):
         """Those of these that are known."""
 
     def by_name(self, name: str) -> Package | None:
-        """The package of this name: the published one if there is one, else the one of greatest precedence."""
+        """The package of this name: the published one if there is one, else the one of greatest precedence that is not refused."""
 
     def named(self, name: str) -> Sequence[Package]:
         """All packages of a name."""
@@ -206,8 +214,11 @@ class Catalogue(Protocol):
     def manifests_ahead(self, origin: InstanceId, after: dt.datetime) -> Sequence[Package]:
         """Packages of an origin that were made after this."""
 
-    def packages_with_meta(self) -> Sequence[str]:
-        """Ids of all packages about which somebody wrote."""
+    def origins(self) -> Collection[InstanceId]:
+        """Whoever made a package that is known."""
+
+    def to_reconsider(self, origins: Collection[InstanceId]) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote, that are refused, or that one of these made."""
 
     def charters(self) -> Sequence[KeptCharter]:
         """The latest of each instance."""

@@ -199,14 +199,19 @@ class StorageService:
         return self.wired.do.feed.list_bucket(bucket, shown, seen)
 
     @answers
-    def declare_peers(self, stewards: list[dict[str, Any]], revoked: list[dict[str, Any]]) -> Any:
+    def declare_peers(self, stewards: list[dict[str, Any]], revoked: list[dict[str, Any]], registered: list[dict[str, Any]]) -> Any:
         """Whom we trust, as replication has it."""
-        return self.wired.do.relations.declare_peers(stewards, revoked)
+        return self.wired.do.relations.declare_peers(stewards, revoked, registered)
 
     @answers
     def list_instances(self) -> Any:
         """Whose charters are known."""
         return self.wired.do.relations.instances()
+
+    @answers
+    def read_former_keys(self) -> Any:
+        """How we came by our present key."""
+        return self.wired.do.relations.former_keys()
 
     @answers
     def rotate_key(self, person: str) -> Any:

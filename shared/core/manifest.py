@@ -24,6 +24,7 @@ from shared.core.errors import ManifestInvalid, OdstError
 from shared.core.identity import InstanceId
 from shared.core.names import PackageName
 from shared.core.staging import Tags, read_tags
+from shared.core.times import rfc3339
 
 PAYLOAD_TYPE = "application/vnd.odst.manifest+json"
 SCHEMA = "odst.manifest.v1"
@@ -84,7 +85,7 @@ class Manifest:
             "chunks_sha256": self.chunks_sha256.hex,
             "origin": str(self.origin),
             "origin_key": key_text(self.origin_key),
-            "created": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created": rfc3339(self.created),
         }
         added = {"tags": sorted(self.tags), "mint": self.mint}
         return payload_of(fields | {name: value for name, value in added.items() if value})

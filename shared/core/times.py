@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-_STORED = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 
 def to_text(time: dt.datetime) -> str:
     """A time as it is stored: RFC 3339 with microseconds, whose order as text is the order in time, on any database."""
-    return time.astimezone(dt.UTC).strftime(_STORED)
+    return _with_z(time, "microseconds")
 
 
 def to_time(text: str) -> dt.datetime:
@@ -29,9 +27,14 @@ def to_time_or_none(text: str | None) -> dt.datetime | None:
 
 def rfc3339(time: dt.datetime) -> str:
     """A time as the APIs show it: whole seconds."""
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _with_z(time, "seconds")
 
 
 def rfc3339_or_none(time: dt.datetime | None) -> str | None:
     """The same, of a time that may not be."""
     return rfc3339(time) if time else None
+
+
+def _with_z(time: dt.datetime, precision: str) -> str:
+    """Not by `strftime`, which writes the year 900 with three digits."""
+    return time.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"

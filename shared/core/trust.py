@@ -18,6 +18,9 @@ from shared.core.charter import Charter, Rotation
 from shared.core.clock import Stamp
 from shared.core.identity import InstanceId
 
+_MOST_REMEMBERED = 10_000
+"""Answers of `stewards_of` that are kept: what one needs is soon found again, and who may write decides how many there could be."""
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -63,14 +66,17 @@ class Trust:
     def stewards_of(self, origin: InstanceId, stamp: Stamp) -> frozenset[InstanceId]:
         """Present ids of the origin and of all that it let steward its packages at that time, over any number of steps."""
         key = self.present(origin), bisect_left(self._turns, stamp)
-        if key not in self._reach:
+        reached = self._reach.get(key)
+        if reached is None:
             found, waiting = {key[0]}, [key[0]]
             while waiting:
                 new = self._named_by(waiting.pop(), stamp) - found
                 found |= new
                 waiting.extend(new)
-            self._reach[key] = frozenset(found)
-        return self._reach[key]
+            if len(self._reach) >= _MOST_REMEMBERED:
+                self._reach.clear()
+            reached = self._reach[key] = frozenset(found)
+        return reached
 
     def _named_by(self, instance_id: InstanceId, stamp: Stamp) -> set[InstanceId]:
         charter = self.charter_of(instance_id)

@@ -67,19 +67,28 @@ def _check_package(site: Site, package: Package, facts: Facts) -> None:
     what = f"{site.name}: {package.name} {package.package_id[:8]}"
     known = Facts(package.tags, package.deleted is not None, package.raised)
     assert known == facts, f"{what} is taken for {known}; its records say {facts}"
+    assert package.is_refused != _counts(site, package), f"{what} is {package.state}, and its manifest counts: {_counts(site, package)}"
     own = str(package.manifest.origin) in site.ids
     assert own or (site.name, package.package_id) in site.mesh.given, f"{what} is known, and nobody might give it"
     assert package.state is not PackageState.PUBLISHED or site.store.has_blob(package.sha256), f"{what} has no bytes"
 
 
+def _counts(site: Site, package: Package) -> bool:
+    """True if its origin's key was good when it was made, by all that is known here."""
+    trust, origin, made = _trust(site), package.manifest.origin, Stamp.of(package.manifest.created)
+    judges = trust.stewards_of(InstanceId(site.ids[-1]), made)
+    is_own = str(origin) in site.ids
+    return not trust.was_rotated_away(origin, made) and (is_own or not trust.is_revoked(origin, made, judges))
+
+
 def _may_be_here(site: Site, package: Package, facts: Facts) -> bool:
-    kept = site.settings.gone_policy is GonePolicy.KEEP and package.bytes_here
+    kept = site.settings.gone_policy is GonePolicy.KEEP and package.bytes_here and _counts(site, package)
     return kept or _concerns(site, package, facts)
 
 
 def _concerns(site: Site, package: Package, facts: Facts) -> bool:
     own = str(package.manifest.origin) in site.ids
-    return own or (not package.gone and entitled(facts.tags, site.settings.staging_tags))
+    return _counts(site, package) and (own or (not package.gone and entitled(facts.tags, site.settings.staging_tags)))
 
 
 def _check_name(site: Site, name: str, packages: list[Package], facts: dict[str, Facts]) -> None:
@@ -176,7 +185,7 @@ def _key_name(site: Site, instance_id: InstanceId) -> str:
 
 def shows(site: Site, other: Site, package: Package) -> bool:
     """True if a registration lets the other see this package, as its owner here knows it."""
-    return entitled(package.tags, site.registration(other).tags)
+    return not package.is_refused and entitled(package.tags, site.registration(other).tags)
 
 
 def _check_neighbours(site: Site, other: Site) -> None:

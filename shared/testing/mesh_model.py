@@ -6,6 +6,7 @@ between instances has the shapes of the RPC contract, and is read by the same co
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime as dt
 import functools
@@ -34,9 +35,10 @@ from shared.contracts import events
 from shared.core.clock import MAX_AHEAD, Stamp
 from shared.core.errors import Forbidden, NotFound, PeerUnreachable
 from shared.core.identity import InstanceId
+from shared.core.manifest import mint_id
 from shared.core.staging import Stages, Tags, entitled
 from shared.runtime.keys import InstanceKey, open_rotation
-from shared.testing.builders import chunk_digests, file_digests
+from shared.testing.builders import a_manifest, chunk_digests, file_digests
 from shared.testing.fakes.bytestore import FakeByteStore
 from shared.testing.fakes.catalogue import FakeCatalogue
 from shared.testing.fakes.clock import NOON
@@ -104,7 +106,7 @@ class Site:
         self.mesh, self.name, self.offset = mesh, name, dt.timedelta()
         self.catalogue, self.store, self.told, self.files = FakeCatalogue(), FakeByteStore(), FakeToldFile(), FakeRecordFiles()
         self.peers, self.signer = ModelPeers(), ModelSigner(mesh.chance)
-        self.ids = [self.signer.identity[0]]
+        self.ids, self.keys = [self.signer.identity[0]], [self.signer.key]
         self.settings = StorageSettings(amqp_uri="amqp://nowhere", instance_name=name, charter_seconds=_LONG, **settings)
         self.storage = RpcStorage(self)  # type: ignore[arg-type]
         self.client = ModelClient(self)
@@ -198,6 +200,20 @@ class Site:
     def rotate(self) -> None:
         """Another key."""
         self.ids.append(self.ask("rotate_key", person="anna")["new"])
+        self.keys.append(self.signer.key)
+        self.settle()
+
+    def take_stolen(self, key: InstanceKey, mint: str, name: str, content: bytes, created: dt.datetime) -> None:
+        """Somebody gives this instance what was signed with a stolen key, bytes and all."""
+        about = {"package_id": mint_id(key.public_bytes, mint), "mint": mint, "created": created.replace(microsecond=0)}
+        manifest = a_manifest(content, name, key, **about)
+        document = {"id": manifest.package_id, "manifest": base64.b64encode(key.sign_manifest(manifest)).decode(), "meta": []}
+        self.mesh.given.add((self.name, manifest.package_id))
+        self.ask("offer_records", packages=[document], charters=[], rotations=[], peer_id=str(self.peers.all()[0].peer_id))
+        known = self.catalogue.package(manifest.package_id)
+        if known is not None and known.state is PackageState.WANTED:
+            self._bring(known, content)
+        self.settle()
 
     def register(self, other: Site, *, tags: Tags | None = None, steward: bool | None = None) -> None:
         """Change what a registration lets the other see or say."""
@@ -235,13 +251,15 @@ class Site:
         for peer in self.peers.sources_of(package.package_id):
             other = self.mesh.site_of(str(peer.peer_id))
             with suppress(PeerUnreachable, NotFound, Forbidden):
-                content = self.client.content(other, package)
-                self.store.bring(package.package_id, content, _chunks(content))
-                told = events.PackageVerifiedV1(package_id=package.package_id, transfer_id=package.package_id, digests=_digests(content))
-                self.do.packages.publish_verified(told)
-                self.deliver()
+                self._bring(package, self.client.content(other, package))
                 return True
         return False
+
+    def _bring(self, package: Package, content: bytes) -> None:
+        self.store.bring(package.package_id, content, _chunks(content))
+        told = events.PackageVerifiedV1(package_id=package.package_id, transfer_id=package.package_id, digests=_digests(content))
+        self.do.packages.publish_verified(told)
+        self.deliver()
 
     def packages(self) -> Sequence[Package]:
         """All that it knows."""
@@ -253,9 +271,10 @@ class Site:
         """A backup of its databases."""
         return Snapshot(self.catalogue.snapshot(), self.peers.snapshot())
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Start again on a backup; bytes, keys and what lies beside the database stay as they are."""
-        self.catalogue.restore(snapshot.catalogue)
+    def restore(self, snapshot: Snapshot, *, only_peers: bool = False) -> None:
+        """Start again on a backup, or on that of replication alone; bytes, keys and what lies beside the databases stay as they are."""
+        if not only_peers:
+            self.catalogue.restore(snapshot.catalogue)
         self.peers.restore(snapshot.peers)
         self._delivered = len(self.catalogue.dispatched)
         self.start()

@@ -188,7 +188,7 @@ def test_a_transaction_that_fails_leaves_nothing(kept: Kept) -> None:
     assert kept.catalogue.package(package.package_id) is None
     assert kept.catalogue.feed_position() == position
     assert kept.catalogue.changes(0, 10).rows == ()
-    assert kept.catalogue.packages_with_meta() == []
+    assert list(kept.catalogue.to_reconsider([])) == []
     assert (list(kept.catalogue.charters()), list(kept.catalogue.rotations()), list(kept.catalogue.promotions(9))) == ([], [], [])
     assert kept.catalogue.figures()["hashed_files"] == 0
     with kept.catalogue.changing() as changes:
@@ -211,6 +211,8 @@ def test_a_name_finds_the_published_package_else_the_greatest(kept: Kept) -> Non
     raised = replace(quarantined, raised=Stamp.of(LATER + dt.timedelta(milliseconds=1)))
     kept.save(raised)
     assert kept.catalogue.by_name("App.pkg") == raised
+    kept.save(raised.judged("its origin was revoked before it was made"))
+    assert kept.catalogue.by_name("App.pkg") == new
     assert kept.catalogue.by_name("Other.pkg") is None
     assert list(kept.catalogue.named("Other.pkg")) == []
 
@@ -346,6 +348,7 @@ def test_figures_count_what_is_here(kept: Kept) -> None:
         "packages_quarantined": 0,
         "packages_deleted": 1,
         "packages_withheld": 1,
+        "packages_refused": 0,
         "hashed_files": 1,
         "hashed_bytes": 5,
         "hashed_seconds": pytest.approx(0.1),

@@ -85,6 +85,7 @@ def test_a_row_of_the_feed_says_what_readers_are_told(kept: Kept) -> None:
         (PackageState.WITHHELD, True, False),
         (PackageState.DELETED, True, False),
         (PackageState.QUARANTINED, False, False),
+        (PackageState.REFUSED, True, False),
     ],
 )
 def test_what_is_offered_is_what_can_be_had(kept: Kept, state: PackageState, here: bool, offered: bool) -> None:  # noqa: FBT001 - as above
@@ -92,7 +93,9 @@ def test_what_is_offered_is_what_can_be_had(kept: Kept, state: PackageState, her
     package = a_package(state=state, bytes_here=here)
     kept.save(package)
 
-    assert kept.catalogue.changes(0, 1).rows[0].offered is offered is package.is_offered
+    row = kept.catalogue.changes(0, 1).rows[0]
+    assert row.offered is offered is package.is_offered
+    assert row.refused is package.is_refused
 
 
 def test_the_feed_is_read_in_pages(kept: Kept) -> None:
@@ -126,8 +129,9 @@ def test_packages_are_known_in_brief(kept: Kept) -> None:
     packages = sorted(
         (a_package(bytes([number]), tags=frozenset({"test"}), gone=True) for number in range(20)), key=lambda one: one.package_id
     )
+    packages[4] = replace(packages[4], gone=False).judged("its origin was revoked before it was made")
     kept.save(*reversed(packages))
-    brief = [Known(one.package_id, one.manifest_digest, one.meta_digest, one.tags, one.gone) for one in packages]
+    brief = [Known(one.package_id, one.manifest_digest, one.meta_digest, one.tags, one.gone, one.is_refused) for one in packages]
 
     assert list(kept.catalogue.known([packages[3].package_id, "nothing"])) == [brief[3]]
     assert list(kept.catalogue.known_from("")) == brief

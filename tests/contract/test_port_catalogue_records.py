@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from services.storage.domain.package import PackageState
+from services.storage.handlers.records import charter_row
 from shared.core.charter import Census
+from shared.core.errors import Conflict
 from shared.core.meta import MetaField, digest_of
 from shared.runtime.keys import InstanceKey
-from shared.testing.builders import ORIGIN, a_package
+from shared.testing.builders import ORIGIN, a_package, signed
 from shared.testing.fakes.clock import NOON
 from shared.testing.records import later
 from tests.contract.port_catalogue import EVERY_KIND, OTHER, Kept, charter, empty_catalogue, rotation, said
@@ -31,7 +36,7 @@ def test_what_was_said_is_kept_and_replaced_as_a_whole(kept: Kept) -> None:
     kept.say(package, *first)
     kept.say(other, said(other))
     assert set(kept.catalogue.meta([package.package_id])[package.package_id]) == set(first)
-    assert list(kept.catalogue.packages_with_meta()) == sorted([package.package_id, other.package_id])
+    assert list(kept.catalogue.to_reconsider([])) == sorted([package.package_id, other.package_id])
 
     kept.say(package, first[1])
     kept.say(other)
@@ -40,7 +45,22 @@ def test_what_was_said_is_kept_and_replaced_as_a_whole(kept: Kept) -> None:
         assert list(changes.meta_of(package.package_id)) == [first[1]]
         assert list(changes.meta_of(other.package_id)) == []
     assert list(kept.catalogue.meta([package.package_id])[package.package_id]) == [first[1]]
-    assert list(kept.catalogue.packages_with_meta()) == [package.package_id]
+    assert list(kept.catalogue.to_reconsider([])) == [package.package_id]
+
+
+def test_what_trust_may_concern_is_found(kept: Kept) -> None:
+    """What was said about, what is refused, and what certain instances made; each once, by id."""
+    theirs = signed(b"4", origin=OTHER)
+    other = replace(a_package(b"4"), manifest=theirs.manifest, envelope=theirs.envelope)
+    spoken, refused, plain = a_package(b"1"), a_package(b"2", state=PackageState.REFUSED), a_package(b"3")
+    kept.save(spoken, refused, plain, other)
+    kept.say(spoken, said(spoken))
+
+    assert set(kept.catalogue.origins()) == {ORIGIN.instance_id, OTHER.instance_id}
+    assert list(kept.catalogue.to_reconsider([])) == sorted([spoken.package_id, refused.package_id])
+    found = kept.catalogue.to_reconsider([OTHER.instance_id, InstanceKey.generate().instance_id])
+    assert list(found) == sorted([spoken.package_id, refused.package_id, other.package_id])
+    assert len(kept.catalogue.to_reconsider([ORIGIN.instance_id, OTHER.instance_id])) == 4
 
 
 def test_what_an_author_wrote_ahead_is_found(kept: Kept) -> None:
@@ -83,7 +103,8 @@ def test_rotations_are_in_the_order_in_which_they_were_made(kept: Kept) -> None:
 
 
 def test_a_census_counts_records_about_packages_without_tags(kept: Kept) -> None:
-    """Manifests of that origin, and what that author said about packages of any origin; no later than asked for."""
+    """Manifests of that origin, and what that author said about packages of any origin; no later than asked for, and none refused."""
+    kept.save(a_package(b"0", state=PackageState.REFUSED))
     mine, tagged, late = a_package(b"1"), a_package(b"2", tags=frozenset({"test"})), a_package(b"3", created=NOON + dt.timedelta(seconds=1))
     kept.save(mine, tagged, late)
     own, others, after = said(mine), said(mine, author=OTHER), said(mine, MetaField.TAGS, value=(), stamp=later(2))
@@ -111,3 +132,29 @@ def test_a_flag_is_news_when_it_changes(kept: Kept) -> None:
         assert changes.flag("stale", "A", None)
         assert changes.flag_value("stale", "A") == ""
         assert changes.flag_value("census", "A") == "differs"
+
+
+def test_trust_follows_every_charter_and_rotation(kept: Kept) -> None:
+    """Within a transaction and after it; what was rolled back never was."""
+    new = InstanceKey.generate()
+    kept.know(charter(ORIGIN))
+
+    def steward_of_origin(key: InstanceKey, milliseconds: int = 9) -> bool:
+        with kept.catalogue.changing() as changes:
+            return changes.trust().may_steward(key.instance_id, ORIGIN.instance_id, later(milliseconds))
+
+    assert not steward_of_origin(OTHER)
+    naming = charter(ORIGIN, stewards=[OTHER], stamp=later(1))
+    with suppress(Conflict), kept.catalogue.changing() as changes:
+        assert not changes.trust().may_steward(OTHER.instance_id, ORIGIN.instance_id, later(9))
+        changes.save_charter(naming)
+        changes.stamp(charter_row(naming.charter, naming.envelope))
+        assert changes.trust().may_steward(OTHER.instance_id, ORIGIN.instance_id, later(9))
+        raise Conflict
+    assert not steward_of_origin(OTHER)
+    kept.know(naming)
+    assert steward_of_origin(OTHER)
+    kept.know(rotation(OTHER, new, later(2)))
+    assert (steward_of_origin(OTHER), steward_of_origin(new)) == (False, True)
+    kept.know(charter(ORIGIN, stamp=later(3)))
+    assert not steward_of_origin(new)

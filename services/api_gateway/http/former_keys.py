@@ -16,8 +16,6 @@ from shared.runtime.keys import InstanceKey, open_rotation
 
 _ID = re.compile(r"[A-Z2-7]{52}", re.ASCII)
 _KEPT_SECONDS = 5.0
-_NOBODY = {"tags": [], "ever": ["."], "number": 0}
-"""What a stranger may see; rotations are for everybody."""
 
 
 @dataclass
@@ -41,7 +39,7 @@ class FormerKeys:
         return self._known.get(InstanceId(recipient))
 
     def _of_ours(self) -> dict[InstanceId, str]:
-        answer = self.services.call("storage", "read_records", packages=[], charters=[], rotations=["*"], view=_NOBODY)
+        answer = self.services.call("storage", "read_former_keys")
         opened: dict[Rotation, str] = {open_rotation(base64.b64decode(text)): text for text in answer["rotations"]}
         trust = Trust.of((), opened)
         return {old: opened[rotation] for old, rotation in trust.rotations.items() if trust.present(old) == self.key.instance_id}

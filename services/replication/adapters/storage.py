@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from services.replication.domain.catalogue import Holding, Outline
-from services.replication.domain.records import ALL, CHARTER, PACKAGE, ROTATION, FeedItem, Key, Records, Refusal, Versions
+from services.replication.domain.records import CHARTER, PACKAGE, ROTATION, FeedItem, Key, Records, Refusal, Versions
 from shared.core.errors import NotFound
 from shared.runtime.bus.rpc import RpcClient
 
 _BULK_SECONDS = 60.0
 """Longest wait for an answer about hundreds of records."""
-_EVERYTHING = {"tags": ["*"], "ever": [".", "*"], "number": 0}
 _PAGE = 1000
 
 
@@ -74,9 +73,8 @@ class RpcStorage:
         self._rpc.call("storage", "ring_wanted", package_ids=list(package_ids), _timeout_seconds=_BULK_SECONDS)
 
     def read_rotations(self) -> Sequence[bytes]:
-        """The envelopes of all rotations that are known here."""
-        found = self._rpc.call("storage", "read_records", packages=[], charters=[], rotations=list(ALL), view=_EVERYTHING)
-        return [base64.b64decode(envelope) for envelope in found["rotations"]]
+        """The envelopes of the rotations that lead to our present key."""
+        return [base64.b64decode(envelope) for envelope in self._rpc.call("storage", "read_former_keys")["rotations"]]
 
     def withdraw_packages(self, package_ids: Sequence[str], peer_id: str) -> None:
         """No peer shows these to us any more."""
@@ -108,9 +106,11 @@ class RpcStorage:
         answer = self._rpc.call("storage", "list_bucket", _timeout_seconds=_BULK_SECONDS, **told)
         return {str(item["id"]): (str(item["digest"]), str(item["meta"])) for item in answer["items"]}
 
-    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
-        """Who may write about our packages, and whom we do not trust."""
-        self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked))
+    def declare_peers(
+        self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]], registered: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Who may write about our packages, whom we do not trust, and since when active peers are registered."""
+        self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked), registered=list(registered))
 
     def borne_tags(self) -> Mapping[str, Collection[str]]:
         """The staging tags that instances bear by their own word, by the id that they have now."""

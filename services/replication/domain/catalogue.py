@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 WANTED, PUBLISHED, SUPERSEDED, QUARANTINED, DELETED, WITHHELD = "wanted", "published", "superseded", "quarantined", "deleted", "withheld"
 """States of a package in storage."""
+REFUSED = "refused"
+"""The state of one whose manifest counts no longer: nobody is to have it, whatever bytes are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Holding:
             return self.state
         if self.state == WITHHELD:
             return "not_entitled"
+        if self.state == REFUSED:
+            return "absent"
         return "there" if self.bytes_here else "on_its_way" if self.state == WANTED else "absent"
 
 

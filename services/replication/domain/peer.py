@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from shared.core.clock import Stamp, next_stamp
 from shared.core.identity import InstanceId
 from shared.core.staging import Tags
 
+_MOST_VIEWS = (1 << 31) - 1
 UNTAGGED = "."
 """Stands for the packages without tags among what a peer was ever let see: they always are."""
 
@@ -44,7 +46,7 @@ class Peer:
     ever_tags: Tags = frozenset()
     """Staging tags that we ever let it see."""
     view: int = 0
-    """Rises when `tags` change, so that the peer reads our feed anew."""
+    """Another one whenever `tags` change, so that the peer reads our feed anew; 0 as long as they never did."""
     steward: bool = False
     """True if it may write about packages of ours."""
     steward_until: Stamp | None = None
@@ -83,7 +85,7 @@ class Peer:
         """The same peer, let see these staging tags; it will read our feed anew if they differ from before."""
         if tags == self.tags:
             return self
-        return replace(self, tags=tags, ever_tags=self.ever_tags | tags | self.tags, view=self.view + 1)
+        return replace(self, tags=tags, ever_tags=self.ever_tags | tags | self.tags, view=_another_view())
 
     def as_steward(self, steward: bool, now: dt.datetime) -> Peer:  # noqa: FBT001 - there are two ways to be
         """Made a steward of our packages, or dismissed: what it wrote until now stays."""
@@ -94,6 +96,13 @@ class Peer:
     def revoked(self, now: dt.datetime) -> Peer:
         """Deaf and mute from now on; what it signed until now stays."""
         return replace(self, state=PeerState.REVOKED, revoked_since=next_stamp(now))
+
+    def admitted(self, now: dt.datetime) -> Peer:
+        """Let in again, if it was revoked: from a moment on that is later than its revocation, whatever the clock says."""
+        if self.revoked_since is None:
+            return replace(self, state=PeerState.ACTIVE)
+        registered = max(now, self.revoked_since.time + dt.timedelta(milliseconds=1))
+        return replace(self, state=PeerState.ACTIVE, revoked_since=None, registered=registered)
 
     def heard_of(self, epoch: str, seq: int, correlation_id: str) -> Peer:
         """It told where its feed stands."""
@@ -132,6 +141,18 @@ class Peer:
         if self.state is not PeerState.REVOKED:
             return None
         return {"instance_id": str(self.peer_id), "since": str(self.revoked_since or Stamp.of(self.registered))}
+
+    @property
+    def admission(self) -> dict[str, str] | None:
+        """Since when it may speak; None if it may not. What our charter says of a revocation before that is over."""
+        if self.state is not PeerState.ACTIVE:
+            return None
+        return {"instance_id": str(self.peer_id), "since": str(Stamp.of(self.registered))}
+
+
+def _another_view() -> int:
+    """Random, not counted: a database that was restored would count the same number again for other tags, and no reader would notice."""
+    return 1 + secrets.randbelow(_MOST_VIEWS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.peer import OpenInvitation, Peer
 from services.replication.handlers.relations import RelationsHandlers, describe_peer
 from services.replication.ports import PeerChanges, PeerClient, Peers, Signatures
 from shared.contracts import events
@@ -169,8 +169,7 @@ class RegistrationHandlers:
         if known:
             # What a lower version could not say, and what was dropped at the revocation, stands before the cursor.
             known = known.unread() if peer.protocol > known.protocol or known.state is PeerState.REVOKED else known
-            peer = replace(known, name=peer.name, url=peer.url, protocol=peer.protocol, state=PeerState.ACTIVE, revoked_since=None)
-            peer = replace(peer, banned_until=None, strikes=0)
+            peer = replace(known.admitted(now), name=peer.name, url=peer.url, protocol=peer.protocol, banned_until=None, strikes=0)
         peer = peer if tags is None else peer.seeing(tags)
         peer = replace(peer.as_steward(peer.steward or steward, now), last_contact=now, next_poll=now)
         changes.save_peer(peer)

@@ -75,12 +75,13 @@ class RelationsHandlers:
             self.revoke(event.instance_id, event.revoked_by)
 
     def declare(self) -> None:
-        """Tell storage the whole truth about stewards and revoked peers. If it cannot be reached, the next sweep does it."""
+        """Tell storage all that we know of stewards and revoked peers. If it cannot be reached, the next sweep does it."""
         known = self.peers.all()
-        stewards = [peer.stewardship for peer in known]
-        revoked = [peer.revocation for peer in known]
+        stewards = [one for peer in known if (one := peer.stewardship)]
+        revoked = [gone for peer in known if (gone := peer.revocation)]
+        registered = [here for peer in known if (here := peer.admission)]
         try:
-            self.storage.declare_peers([one for one in stewards if one], [one for one in revoked if one])
+            self.storage.declare_peers(stewards, revoked, registered)
         except OdstError as error:
             log.warning("peers_not_declared", code=error.code, error=str(error))
 

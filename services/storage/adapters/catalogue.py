@@ -15,6 +15,7 @@ from sqlalchemy import case, func, select, tuple_
 from services.storage.adapters import rows
 from services.storage.adapters.changes import SqlChanges
 from services.storage.adapters.schema import charters, feed, feed_state, hash_totals, meta, outbox, packages, promotions, rotations, uploads
+from services.storage.adapters.trust_at_hand import TrustAtHand
 from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion, PromotionState
@@ -38,7 +39,8 @@ _BEYOND = dt.timedelta(hours=2)
 
 _AFTER_DIGITS = "g"
 """Sorts after all hexadecimal digits."""
-_BRIEF = (packages.c.package_id, packages.c.manifest_digest, packages.c.meta_digest, packages.c.tags, packages.c.gone)
+_BRIEF = (packages.c.package_id, packages.c.manifest_digest, packages.c.meta_digest, packages.c.tags, packages.c.gone, packages.c.state)
+_REFUSED = PackageState.REFUSED.value
 
 
 class SqlCatalogue:
@@ -48,12 +50,13 @@ class SqlCatalogue:
         """The tables are made by the migrations."""
         self._database = database
         self._outbox = outbox_of_service
+        self._trust = TrustAtHand()
 
     @contextmanager
     def changing(self) -> Iterator[SqlChanges]:
         """A transaction, alone among all writers on any database; afterwards the outbox is rung."""
         with self._database.write(alone=True) as connection:
-            changes = SqlChanges(connection, self._outbox)
+            changes = SqlChanges(connection, self._outbox, self._trust)
             yield changes
             changes.finish()
         self._outbox.ring()
@@ -81,8 +84,8 @@ class SqlCatalogue:
         ]
 
     def by_name(self, name: str) -> Package | None:
-        """The published package of this name, else the one of greatest precedence."""
-        published_first = case((packages.c.state == PackageState.PUBLISHED.value, 0), else_=1)
+        """The published package of this name, else the one of greatest precedence that is not refused."""
+        published_first = case((packages.c.state == PackageState.PUBLISHED.value, 0), (packages.c.state == _REFUSED, 2), else_=1)
         order = (published_first, packages.c.precedence.desc(), packages.c.package_id.desc())
         return next(iter(self._packages(select(packages).where(packages.c.name == name).order_by(*order).limit(1))), None)
 
@@ -162,9 +165,17 @@ class SqlCatalogue:
         """Packages of an origin that were made after this."""
         return self._packages(select(packages).where(packages.c.origin == str(origin), packages.c.created > to_text(after)))
 
-    def packages_with_meta(self) -> Sequence[str]:
-        """Ids of all packages about which somebody wrote."""
-        return [row.package_id for row in self._rows(select(meta.c.package_id).distinct().order_by(meta.c.package_id))]
+    def origins(self) -> Collection[InstanceId]:
+        """Whoever made a package that is known."""
+        return [InstanceId(row.origin) for row in self._rows(select(packages.c.origin).distinct())]
+
+    def to_reconsider(self, origins: Collection[InstanceId]) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote, that are refused, or that one of these made."""
+        found = {row.package_id for row in self._rows(select(meta.c.package_id).distinct())}
+        found |= {row.package_id for row in self._rows(select(packages.c.package_id).where(packages.c.state == _REFUSED))}
+        for part in _parts([str(one) for one in origins]):
+            found |= {row.package_id for row in self._rows(select(packages.c.package_id).where(packages.c.origin.in_(part)))}
+        return sorted(found)
 
     def charters(self) -> Sequence[KeptCharter]:
         """The latest of each instance."""
@@ -176,7 +187,7 @@ class SqlCatalogue:
 
     def census(self, author: InstanceId, until: Stamp) -> Census:
         """What is here of an author's records about packages without tags, as far as they were made by then."""
-        untagged = packages.c.tags == ""
+        untagged = (packages.c.tags == "") & (packages.c.state != _REFUSED)
         by_then = packages.c.created <= to_text(until.time)
         made = select(packages.c.manifest_digest).where(packages.c.origin == str(author), untagged, by_then)
         about = select(meta.c.digest).join(packages, packages.c.package_id == meta.c.package_id)
@@ -231,7 +242,7 @@ class SqlCatalogue:
 
 
 def _known(row: Any) -> Known:
-    return Known(row[0], row[1], row[2], rows.read_tags_text(row[3]), bool(row[4]))
+    return Known(row[0], row[1], row[2], rows.read_tags_text(row[3]), bool(row[4]), row[5] == _REFUSED)
 
 
 def _feed_row(row: Any) -> FeedRow:
@@ -247,6 +258,7 @@ def _feed_row(row: Any) -> FeedRow:
         tags=rows.read_tags_text(row.tags),
         ever=rows.read_tags_text(row.ever),
         offered=bool(row.bytes_here) and row.state in _OFFERED,
+        refused=row.state == _REFUSED,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from services.storage.adapters import rows
 from services.storage.adapters.at_hand import PackagesAtHand
 from services.storage.adapters.schema import charters, feed, feed_state, flags, hash_totals, meta, packages, promotions, rotations, uploads
+from services.storage.adapters.trust_at_hand import TrustAtHand, trust_in
 from services.storage.domain.facts import KeptMeta
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion
@@ -29,8 +30,11 @@ _COUNT_ON = update(feed_state).where(feed_state.c.one == 1).values(seq=feed_stat
 class SqlChanges:
     """`Changes` in one SQL transaction."""
 
-    def __init__(self, connection: Connection, outbox_of_service: Outbox) -> None:
+    def __init__(self, connection: Connection, outbox_of_service: Outbox, trust: TrustAtHand) -> None:
         """Made by `SqlCatalogue.changing`, which makes sure that no other is open."""
+        self._trust_at_hand = trust
+        self._trust: Trust | None = None
+        self._trust_changed = False
         self._connection = connection
         self._outbox = outbox_of_service
         self._packages = PackagesAtHand(connection)
@@ -83,8 +87,9 @@ class SqlChanges:
 
     def trust(self) -> Trust:
         """All charters and rotations."""
-        known = (rows.charter_of(row).charter for row in self._all(charters))
-        return Trust.of(known, (rows.rotation_of(row).rotation for row in self._all(rotations)))
+        if self._trust is None:
+            self._trust = trust_in(self._connection) if self._trust_changed else self._trust_at_hand.read(self._connection)
+        return self._trust
 
     def charter(self, instance_id: InstanceId) -> KeptCharter | None:
         """The latest charter of an instance."""
@@ -96,6 +101,7 @@ class SqlChanges:
         charter = kept.charter
         values = {"instance_id": str(charter.instance_id), "stamp": str(charter.stamp), "envelope": kept.envelope}
         replace_row(self._connection, charters, "instance_id", values)
+        self._forget_trust()
 
     def rotation(self, old: InstanceId) -> KeptRotation | None:
         """The rotation away from a key."""
@@ -107,6 +113,11 @@ class SqlChanges:
         rotation = kept.rotation
         values = {"old_id": str(rotation.old), "stamp": str(rotation.stamp), "envelope": kept.envelope}
         replace_row(self._connection, rotations, "old_id", values)
+        self._forget_trust()
+
+    def _forget_trust(self) -> None:
+        self._trust, self._trust_changed = None, True
+        self._trust_at_hand.forget()
 
     def flag(self, kind: str, about: str, value: str | None) -> bool:
         """Remember a value; True if that is news."""

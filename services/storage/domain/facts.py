@@ -68,6 +68,21 @@ def facts_of(manifest: Manifest, known: Iterable[KeptMeta], trust: Trust) -> Fac
     return Facts(winners, kept)
 
 
+def fault_of(manifest: Manifest, trust: Trust, ours: InstanceId) -> str | None:
+    """Why a manifest does not count, by all that is known of its origin's key; None if it does.
+
+    Rotations are the same everywhere. Of revocations only our own count, and those of whom we let steward our packages; what we
+    made ourselves is ours whoever revoked us.
+    """
+    made = Stamp.of(manifest.created)
+    if trust.was_rotated_away(manifest.origin, made):
+        return "its origin signs with another key since before it was made"
+    is_ours = trust.present(manifest.origin) == trust.present(ours)
+    if not is_ours and trust.is_revoked(manifest.origin, made, trust.stewards_of(ours, made)):
+        return "its origin was revoked before it was made"
+    return None
+
+
 def merged(known: Sequence[KeptMeta], incoming: Iterable[KeptMeta]) -> list[KeptMeta]:
     """The latest word of each author on each field. Of two with one stamp, the greater digest: the same on every instance."""
     latest = {one.record.key: one for one in known}

@@ -7,7 +7,8 @@
             │                 └──────▶ quarantined
             ├──▶ superseded            never fetched: something greater has the name
             ├──▶ deleted               a signed tombstone; the bytes are in the trash for a time
-            └──▶ withheld              not for this instance
+            ├──▶ withheld              not for this instance
+            └──▶ refused               its origin's key was not good when it was made
 
 Which of them it is, is decided in `settling`, for all packages of one name at once.
 """
@@ -39,6 +40,7 @@ class PackageState(StrEnum):
     QUARANTINED = "quarantined"
     DELETED = "deleted"
     WITHHELD = "withheld"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class View:
     tags: Tags
     ever: Tags
     number: int = 0
-    """Rises with each change of `tags`, so that the peer reads the feed anew."""
+    """Another one for other `tags`, so that the peer reads the feed anew."""
 
     @classmethod
     def of(cls, document: dict[str, object] | None) -> View:
@@ -116,6 +118,11 @@ class Package:
         return self.bytes_here and self.state in (PackageState.PUBLISHED, PackageState.SUPERSEDED)
 
     @property
+    def is_refused(self) -> bool:
+        """True if its manifest counts no longer: to peers it is as if it had never been taken."""
+        return self.state is PackageState.REFUSED
+
+    @property
     def precedence(self) -> tuple[Stamp, str]:
         """Of two packages with one name, the greater one is current: when it was made or raised last, on every instance alike."""
         made = Stamp.of(self.manifest.created)
@@ -124,7 +131,7 @@ class Package:
     @property
     def seen_by_peers(self) -> tuple[object, ...]:
         """When this differs, the change feed has news."""
-        return self.manifest.revision, self.meta_digest, self.tags, self.is_offered
+        return self.manifest.revision, self.meta_digest, self.tags, self.is_offered, self.is_refused
 
     def may_go_to(self, view: View) -> bool:
         """True if a registration lets its peer see this package."""
@@ -133,6 +140,12 @@ class Package:
     def quarantined(self, code: str, reason: str) -> Package:
         """Its bytes were refused."""
         return replace(self, state=PackageState.QUARANTINED, error_code=code, error_reason=reason, rung=None)
+
+    def judged(self, fault: str | None) -> Package:
+        """The same package, refused for this reason; or, without one, refused no longer."""
+        if fault is not None:
+            return replace(self, state=PackageState.REFUSED, error_code="RECORD_REFUSED", error_reason=fault)
+        return replace(self, state=PackageState.WANTED, error_code=None, error_reason=None) if self.is_refused else self
 
 
 def may_have_seen(ever: Tags, view: View) -> bool:

@@ -3,6 +3,8 @@
 Of those that may be here, the one with the greatest precedence is the *top*. If its bytes are here it is published; if not, it
 is wanted, and the greatest one whose bytes are here stays published meanwhile. Nothing below the top is ever fetched.
 
+What is refused, because its origin's key was not good when it was made, is as if it were not there; only its bytes may be.
+
 A tombstone keeps its place: what is below it does not come back by itself, clients would get something old in place of nothing.
 Somebody raises it, or uploads anew.
 """
@@ -45,11 +47,13 @@ class House:
 
     def admits(self, package: Package) -> bool:
         """True if this package may be here: it is ours, or we are entitled to it, or it is kept although we no longer are."""
-        kept = self.gone_policy is GonePolicy.KEEP and package.bytes_here
+        kept = self.gone_policy is GonePolicy.KEEP and package.bytes_here and not package.is_refused
         return kept or self.concerns(package)
 
     def concerns(self, package: Package) -> bool:
-        """True if it is ours, or we are entitled to it."""
+        """True if it is ours, or we are entitled to it; what is refused is nobody's, under whatever id."""
+        if package.is_refused:
+            return False
         return package.manifest.origin in self.ids or (not package.gone and entitled(package.tags, self.tags))
 
 
@@ -74,13 +78,9 @@ def _may_stay(package: Package, house: House) -> bool:
 def _settled(  # noqa: PLR0913, PLR0917 - the parts of one decision
     package: Package, live: Sequence[Package], shown: Package | None, kept: Collection[str], house: House, now: dt.datetime
 ) -> Package:
-    if package.deleted is not None:
-        return _in_state(package, PackageState.DELETED, package.deleted.time + house.trash)
-    if package.state is PackageState.QUARANTINED:
-        return package
-    if not house.admits(package):
-        due = _due_since(package, PackageState.WITHHELD, now) if house.gone_policy is GonePolicy.REMOVE else None
-        return _in_state(package, PackageState.WITHHELD, due)
+    out = _kept_out(package, house, now)
+    if out is not None:
+        return out
     if package is shown:
         return _in_state(replace(package, published=package.published or now), PackageState.PUBLISHED)
     if live and package is live[0]:
@@ -91,6 +91,18 @@ def _settled(  # noqa: PLR0913, PLR0917 - the parts of one decision
     return _in_state(package, PackageState.SUPERSEDED, due)
 
 
+def _kept_out(package: Package, house: House, now: dt.datetime) -> Package | None:
+    """A package that is neither to be shown nor to be had, with the state that says why; None if it may be."""
+    if package.deleted is not None:
+        return _in_state(package, PackageState.REFUSED if package.is_refused else PackageState.DELETED, package.deleted.time + house.trash)
+    if package.state is PackageState.QUARANTINED:
+        return package
+    if house.admits(package):
+        return None
+    state = PackageState.REFUSED if package.is_refused else PackageState.WITHHELD
+    return _in_state(package, state, _due_since(package, state, now) if house.gone_policy is GonePolicy.REMOVE else None)
+
+
 def _due_since(package: Package, state: PackageState, now: dt.datetime) -> dt.datetime:
     return min(now, package.remove_after or now) if package.state is state else now
 
@@ -98,5 +110,6 @@ def _due_since(package: Package, state: PackageState, now: dt.datetime) -> dt.da
 def _in_state(package: Package, state: PackageState, remove_after: dt.datetime | None = None) -> Package:
     due = remove_after if package.bytes_here else None
     rung = package.rung if state is PackageState.WANTED else None
-    error = (package.error_code, package.error_reason) if state is PackageState.QUARANTINED else (None, None)
+    has_error = state in (PackageState.QUARANTINED, PackageState.REFUSED)
+    error = (package.error_code, package.error_reason) if has_error else (None, None)
     return replace(package, state=state, remove_after=due, rung=rung, error_code=error[0], error_reason=error[1])

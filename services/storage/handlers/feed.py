@@ -55,9 +55,9 @@ class FeedHandlers:
         return {"packages": wanted, "charters": self._other_charters(items), "rotations": self._other_rotations(items)}
 
     def _other_charters(self, items: Sequence[dict[str, Any]]) -> list[str]:
-        told = {str(item["id"]): str(item.get("stamp")) for item in items if item.get("kind") == "charter"}
-        known = {str(one.charter.instance_id): str(one.charter.stamp) for one in self.catalogue.charters()} if told else {}
-        return [one for one, stamp in told.items() if known.get(one, "") < stamp]
+        told = {str(item["id"]): (str(item.get("stamp")), str(item.get("digest"))) for item in items if item.get("kind") == "charter"}
+        known = {str(one.charter.instance_id): one.order for one in self.catalogue.charters()} if told else {}
+        return [one for one, order in told.items() if known.get(one, ("", "")) < order]
 
     def _other_rotations(self, items: Sequence[dict[str, Any]]) -> list[str]:
         told = {str(item["id"]): str(item.get("digest")) for item in items if item.get("kind") == "rotation"}
@@ -82,6 +82,8 @@ class FeedHandlers:
         found = []
         for package in self.catalogue.packages(package_ids):
             shown = package.may_go_to(seen)
+            if package.is_refused:
+                continue
             if not shown and not may_have_seen(package.ever, seen):
                 continue
             document: dict[str, Any] = {"id": package.package_id, "meta": [_text(one.envelope) for one in said.get(package.package_id, ())]}
@@ -95,11 +97,8 @@ class FeedHandlers:
         """What is here of these packages, for a peer with these tags, or for ourselves."""
         borne = {ALL} if tags is None else set(tags)
         found = self.catalogue.packages(list(package_ids)[:MAX_RECORDS])
-        return {
-            "packages": {
-                one.package_id: {"state": one.state.value, "bytes_here": one.bytes_here} for one in found if entitled(one.tags, borne)
-            }
-        }
+        told = [one for one in found if entitled(one.tags, borne) and (tags is None or not one.is_refused)]
+        return {"packages": {one.package_id: {"state": one.state.value, "bytes_here": one.bytes_here} for one in told}}
 
     def outline(self, after: str | None, limit: int) -> dict[str, Any]:
         """All packages in brief, by id."""
@@ -138,7 +137,7 @@ class FeedHandlers:
 
     def _shared(self, shown: Collection[str], seen: Collection[str], prefix: str = "") -> Iterable[Known]:
         for one in self.catalogue.known_from(prefix):
-            if entitled(one.tags, shown) and entitled(one.tags, seen):
+            if not one.refused and entitled(one.tags, shown) and entitled(one.tags, seen):
                 yield one
 
 
@@ -150,7 +149,7 @@ def _item(row: FeedRow, view: View) -> dict[str, Any] | None:
     item: dict[str, Any] = {"seq": row.seq, "kind": row.kind, "id": row.record_id}
     if row.kind != "package":
         return item | {"rev": row.revision, "digest": row.digest, "stamp": row.stamp}
-    if entitled(row.tags, view.tags):
+    if entitled(row.tags, view.tags) and not row.refused:
         kind = "package" if row.offered else "record"
         return item | {"kind": kind, "rev": row.revision, "digest": row.digest, "meta": row.meta}
     return item | {"kind": "gone"} if may_have_seen(row.ever, view) else None
@@ -160,6 +159,7 @@ def _differs(known: Known | None, item: dict[str, Any]) -> bool:
     return (
         known is None
         or known.gone
+        or known.refused
         or known.manifest_digest != item.get("digest")
         or known.meta_digest != item.get("meta", known.meta_digest)
     )

@@ -12,6 +12,7 @@ from services.storage.domain.package import Package, PackageState
 from services.storage.handlers.settling import Settler, wanted
 from services.storage.ports import Catalogue, Changes, Clock
 from shared.contracts import events
+from shared.core.digest import Digest
 from shared.core.errors import Forbidden, NotFound
 from shared.core.staging import entitled
 from shared.runtime.bytestore.port import ByteStore
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 Offload = Callable[..., Any]
 """Runs a function away from the hub and gives its result."""
 _ARRIVING = (PackageState.WANTED, PackageState.SUPERSEDED)
+_NOT_SHOWN = (PackageState.QUARANTINED, PackageState.DELETED, PackageState.REFUSED)
 
 
 @dataclass
@@ -45,7 +47,9 @@ class PackageHandlers:
         self.offload(self.store.make_blob, event.transfer_id, package.sha256)
         with self.catalogue.changing() as changes, self.settler.round(changes, package.received_from) as round_:
             package = changes.package(event.package_id)
-            if package is not None and not package.bytes_here and package.state in _ARRIVING:
+            # Bytes are removed in such a transaction: one that ended just now may have taken these for needed by nobody.
+            has_bytes = self.store.has_blob(Digest("sha256", event.digests.sha256))
+            if has_bytes and package is not None and not package.bytes_here and package.state in _ARRIVING:
                 changes.count_hashed(event.digests)
                 round_.apply(package.name, [replace(package, bytes_here=True)])
 
@@ -114,7 +118,7 @@ class PackageHandlers:
         package = self.catalogue.package(package_id)
         if package is not None:
             check_entitled(package, tags)
-        if package is None or package.state in (PackageState.QUARANTINED, PackageState.DELETED):
+        if package is None or package.state in _NOT_SHOWN:
             raise NotFound(f"there is no package {package_id[:40]!r} here")
         return {"envelope": base64.b64encode(package.envelope).decode()}
 

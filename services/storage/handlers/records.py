@@ -7,15 +7,15 @@ told to the caller and does not keep the others of its batch.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from services.storage.domain.facts import KeptMeta, Overruled, facts_of, merged, overruled
-from services.storage.domain.package import Package, PackageState
+from services.storage.domain.facts import Facts, KeptMeta, Overruled, facts_of, fault_of, merged, overruled
+from services.storage.domain.package import UNTAGGED, Package, PackageState
+from services.storage.domain.strangers import Strangers
+from services.storage.handlers.incoming import Incoming, Refusals, check_same, claimed_id, decoded, ever_in
 from services.storage.handlers.settling import Round, Settler
 from services.storage.handlers.telling import fact_events
 from services.storage.ports import Catalogue, Changes, Clock, FeedRow, KeptCharter, KeptRotation, Signer
@@ -31,30 +31,11 @@ from shared.runtime.logging import correlation_id, get_logger
 log = get_logger(__name__)
 MAX_META = 1000
 """Records about one package that are looked at in one call: more than fit into an answer of a peer."""
+PEERS = "peers"
+"""Flag: ids of our active peers, with spaces between."""
+NOT_DELIVERED = "NOT_DELIVERED"
+"""Code of a package whose manifest the peer did not give: replication asks again, and reports nobody."""
 _AT_ONCE = 200
-
-
-@dataclass
-class Refusals:
-    """What of a batch was not accepted."""
-
-    items: list[dict[str, str]] = field(default_factory=list)
-
-    def add(self, kind: str, record_id: str, error: OdstError) -> None:
-        """Note one."""
-        self.items.append({"kind": kind, "id": record_id, "code": error.code, "reason": str(error)[:300]})
-        log.warning("record_refused", kind=kind, record_id=record_id, code=error.code, reason=str(error)[:300])
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What a peer tells about a package; the signatures are checked, nothing else is."""
-
-    package_id: str
-    manifest: Manifest | None = None
-    """None if we may no longer see it."""
-    envelope: bytes | None = None
-    meta: Sequence[KeptMeta] = ()
 
 
 @dataclass
@@ -92,7 +73,7 @@ class RecordHandlers:
             RecordRefused: if its origin was revoked.
             ClockAhead: if it was made in the future.
         """
-        raw = _decoded(envelope)
+        raw = decoded(envelope)
         manifest = self.signer.open(raw)
         with self.catalogue.changing() as changes, self.settler.round(changes, peer_id) as round_:
             package = self._merge_package(round_, changes.trust(), Incoming(manifest.package_id, manifest, raw), Refusals())
@@ -105,11 +86,12 @@ class RecordHandlers:
         package_id = str(document.get("id"))[:60]
         try:
             text = document.get("manifest")
-            envelope = None if text is None else _decoded(text)
+            envelope = None if text is None else decoded(text)
             manifest = None if envelope is None else self.signer.open(envelope)
             if manifest is not None and manifest.package_id != package_id:
                 raise ManifestInvalid("the manifest is that of another package")
-            return Incoming(package_id, manifest, envelope, self._readable(document.get("meta") or [], package_id, peer_id, refusals))
+            said = self._readable(document.get("meta") or [], package_id, peer_id, refusals)
+            return Incoming(package_id, manifest, envelope, said, ever_in(document) if peer_id is None else frozenset())
         except OdstError as error:
             refusals.add("package", package_id, error)
             return None
@@ -130,7 +112,7 @@ class RecordHandlers:
         return found
 
     def _read_meta(self, text: str, package_id: str, peer_id: str | None) -> KeptMeta:
-        envelope = _decoded(text)
+        envelope = decoded(text)
         record = self.signer.open_meta(envelope)
         if record.package_id != package_id:
             raise RecordInvalid("the record is about another package")
@@ -154,7 +136,8 @@ class RecordHandlers:
             changes.replace_meta(package.package_id, after.kept)
         for lost in overruled(before, entitled, after, trust):
             changes.dispatch(_overruled(package, lost))
-        updated = after.applied_to(replace(package, gone=False) if incoming.manifest else package)
+        package = replace(package, ever=package.ever | incoming.ever, gone=package.gone and incoming.manifest is None)
+        updated = self._judged(package, after, trust)
         for event in fact_events(known, updated, after):
             changes.dispatch(event)
         return round_.apply(package.name, [updated])[package.package_id]
@@ -163,36 +146,51 @@ class RecordHandlers:
         manifest, envelope = incoming.manifest, incoming.envelope
         if manifest is None or envelope is None:
             if known is None:
-                raise RecordInvalid("records about a package of which the manifest is not known")
+                # Between the feed and this answer the peer was told to show us less: it is no fault of its, and may pass.
+                raise RecordRefused("the peer gave no manifest of this package, and none is known here", NOT_DELIVERED)
             return known
-        if known is None:
-            self._check_origin(manifest, trust, peer_id)
-            return Package(manifest, envelope, PackageState.WANTED, correlation_id(), self.clock(), received_from=peer_id, ever=frozenset())
-        _check_same(known, manifest)
+        fault = self._fault(manifest, trust)
+        if known is not None and self._fault(known.manifest, trust) is None:
+            return self._with_revision(known, manifest, envelope, fault, peer_id)
+        self._check_counts(manifest, fault, peer_id)
+        if known is not None and known.name != manifest.name.text:
+            raise RecordRefused("it is known here by another name, by a manifest that does not count: that one stays refused")
+        ever = (known.ever if known else frozenset()) | (manifest.tags or {UNTAGGED})
+        return Package(manifest, envelope, PackageState.WANTED, correlation_id(), self.clock(), received_from=peer_id, ever=ever)
+
+    def _with_revision(self, known: Package, manifest: Manifest, envelope: bytes, fault: str | None, peer_id: str | None) -> Package:
+        """Of several revisions that count, the greatest."""
+        check_same(known, manifest)
         digest = hashlib.sha256(envelope).hexdigest()
         if (manifest.revision, digest) <= (known.manifest.revision, known.manifest_digest):
             return known
-        self._check_origin(manifest, trust, peer_id)
+        self._check_counts(manifest, fault, peer_id)
         return replace(known, manifest=manifest, envelope=envelope)
 
-    def _check_origin(self, manifest: Manifest, trust: Trust, peer_id: str | None) -> None:
-        made = Stamp.of(manifest.created)
-        self._check_time(made, manifest.origin, peer_id)
-        if trust.was_rotated_away(manifest.origin, made):
-            raise RecordRefused("its origin signs with another key since before it was made")
-        ours = InstanceId(self.signer.identity[0])
-        if trust.is_revoked(manifest.origin, made, trust.stewards_of(ours, made)):
-            raise RecordRefused("its origin was revoked before it was made")
+    def _check_counts(self, manifest: Manifest, fault: str | None, peer_id: str | None) -> None:
+        self._check_time(Stamp.of(manifest.created), manifest.origin, peer_id)
+        if fault is not None:
+            raise RecordRefused(fault)
+
+    def _fault(self, manifest: Manifest, trust: Trust) -> str | None:
+        return fault_of(manifest, trust, InstanceId(self.signer.identity[0]))
+
+    def _judged(self, package: Package, facts: Facts, trust: Trust) -> Package:
+        return facts.applied_to(package).judged(self._fault(package.manifest, trust))
 
     # Charters and rotations
 
     def _offer_relations(self, charters: Sequence[str], rotations: Sequence[str], peer_id: str | None, refusals: Refusals) -> None:
         with self.catalogue.changing() as changes:
             before = changes.trust()
+            strangers = Strangers(before, lambda: self._concerned(changes))
             turned = [
-                self._guarded("rotation", text, refusals, lambda raw: self._take_rotation(changes, raw, peer_id)) for text in rotations
+                self._guarded("rotation", text, refusals, lambda raw: self._take_rotation(changes, raw, peer_id, strangers))
+                for text in rotations
             ]
-            chartered = [self._guarded("charter", text, refusals, lambda raw: self._take_charter(changes, raw)) for text in charters]
+            chartered = [
+                self._guarded("charter", text, refusals, lambda raw: self._take_charter(changes, raw, strangers)) for text in charters
+            ]
             if any(turned) or any(chartered):
                 changes.dispatch(events.CatalogueChangedV1(received_from=peer_id))
             after = changes.trust()
@@ -206,27 +204,37 @@ class RecordHandlers:
 
     def _guarded(self, kind: str, text: str, refusals: Refusals, take: Callable[[bytes], bool]) -> bool:
         try:
-            return take(_decoded(text))
+            return take(decoded(text))
         except OdstError as error:
-            refusals.add(kind, _claimed_id(text), error)
+            refusals.add(kind, claimed_id(text), error)
             return False
 
-    def _take_charter(self, changes: Changes, envelope: bytes) -> bool:
+    def _concerned(self, changes: Changes) -> list[InstanceId]:
+        peers = [InstanceId.parse(one) for one in changes.flag_value(PEERS, "").split()]
+        return [*self.settler.house().ids, *peers, *self.catalogue.origins()]
+
+    def _take_charter(self, changes: Changes, envelope: bytes, strangers: Strangers) -> bool:
         charter = self.signer.open_charter(envelope)
         charter.stamp.check_not_ahead(self.clock())
-        known = changes.charter(charter.instance_id)
-        if known and known.charter.stamp >= charter.stamp:
+        known, kept = changes.charter(charter.instance_id), KeptCharter(charter, envelope)
+        if known and known.order >= kept.order:
             return False
-        trust = changes.trust()
-        if trust.was_rotated_away(charter.instance_id, charter.stamp):
+        turned = changes.rotation(charter.instance_id)
+        if turned and charter.stamp > turned.rotation.stamp:
             raise RecordRefused("its author signs with another key since before it was issued")
-        changes.save_charter(KeptCharter(charter, envelope))
+        if known is None:
+            strangers.admit(charter.instance_id)
+        if known and known.charter.stamp == charter.stamp:
+            log.error("charter_contradicted", instance_id=str(charter.instance_id), stamp=str(charter.stamp))
+        changes.save_charter(kept)
         changes.stamp(charter_row(charter, envelope))
         return True
 
-    def _take_rotation(self, changes: Changes, envelope: bytes, peer_id: str | None) -> bool:
+    def _take_rotation(self, changes: Changes, envelope: bytes, peer_id: str | None, strangers: Strangers) -> bool:
         rotation = self.signer.open_rotation(envelope)
         self._check_time(rotation.stamp, rotation.new, peer_id)
+        if peer_id is not None and changes.rotation(rotation.old) is None:
+            strangers.admit(rotation.old, rotation.new)
         known = changes.rotation(rotation.old)
         if peer_id is not None and rotation.old in self.settler.house().ids and (known is None or known.rotation != rotation):
             raise RecordRefused("this is a key of ours, and we did not rotate it to that one: somebody has it")
@@ -257,15 +265,19 @@ class RecordHandlers:
         return found
 
     def reconsider(self) -> None:
-        """After a change of trust: what counts about each package that anybody wrote about. Only what changes is written."""
+        """After a change of trust: what counts about each package that it may concern, and whether the package itself does.
+
+        Only what changes is written.
+        """
         charters, rotations = self.catalogue.charters(), self.catalogue.rotations()
         trust = Trust.of((one.charter for one in charters), (one.rotation for one in rotations))
-        written_about = self.catalogue.packages_with_meta()
-        for start in range(0, len(written_about), _AT_ONCE):
-            part = written_about[start : start + _AT_ONCE]
+        concerned = self.catalogue.to_reconsider(_doubted(self.catalogue.origins(), trust))
+        for start in range(0, len(concerned), _AT_ONCE):
+            part = concerned[start : start + _AT_ONCE]
             said = self.catalogue.meta(part)
             for package in self.catalogue.packages(part):
-                if facts_of(package.manifest, said.get(package.package_id, ()), trust).applied_to(package) != package:
+                facts = facts_of(package.manifest, said.get(package.package_id, ()), trust)
+                if self._judged(package, facts, trust) != package:
                     self._reconsider(package.package_id)
 
     def _reconsider(self, package_id: str) -> None:
@@ -273,9 +285,13 @@ class RecordHandlers:
             package = changes.package(package_id)
             if package is None:
                 return
-            after = facts_of(package.manifest, changes.meta_of(package_id), changes.trust())
+            trust = changes.trust()
+            after = facts_of(package.manifest, changes.meta_of(package_id), trust)
             changes.replace_meta(package_id, after.kept)
-            round_.apply(package.name, [after.applied_to(package)])
+            judged = self._judged(package, after, trust)
+            round_.apply(package.name, [judged])
+        if judged.is_refused and not package.is_refused:
+            log.error("package_refused", package_id=package_id, name=package.name, reason=judged.error_reason)
 
 
 def charter_row(charter: Charter, envelope: bytes) -> FeedRow:
@@ -286,6 +302,12 @@ def charter_row(charter: Charter, envelope: bytes) -> FeedRow:
 def rotation_row(kept: KeptRotation) -> FeedRow:
     """A rotation's row of the change feed."""
     return FeedRow(0, "rotation", str(kept.rotation.old), 0, hashlib.sha256(kept.envelope).hexdigest(), str(kept.rotation.stamp))
+
+
+def _doubted(origins: Iterable[InstanceId], trust: Trust) -> list[InstanceId]:
+    """Those of whom not everything may count: their key was rotated away, or somebody revoked them under one of their ids."""
+    revoked = {trust.present(one) for charter in trust.charters.values() for one, _ in charter.revoked}
+    return [one for one in origins if one in trust.rotations or trust.present(one) in revoked]
 
 
 def _relations(trust: Trust) -> frozenset[object]:
@@ -325,25 +347,3 @@ def _overruled(package: Package, pair: Overruled) -> events.MetaOverruledV1:
 
 def _text(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value).lower()
-
-
-def _check_same(known: Package, manifest: Manifest) -> None:
-    same = known.manifest.sha256 == manifest.sha256 and known.manifest.sha1 == manifest.sha1 and known.manifest.size == manifest.size
-    if not same or known.manifest.origin != manifest.origin or known.name != manifest.name.text:
-        raise ManifestInvalid(f"package {manifest.package_id} is known with other bytes, name or origin")
-
-
-def _claimed_id(text: str) -> str:
-    """Whom a charter or a rotation says to be about: under this id the caller asked for it. Nothing is verified; junk has a digest."""
-    try:
-        fields = json.loads(base64.b64decode(json.loads(_decoded(text))["payload"]))
-        return str(fields.get("instance_id") or fields["old"])[:60]
-    except (OdstError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return hashlib.sha256(str(text).encode()).hexdigest()[:52]
-
-
-def _decoded(text: object) -> bytes:
-    try:
-        return base64.b64decode(str(text), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RecordInvalid("the envelope is no base64") from error

@@ -6,11 +6,11 @@ import base64
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.storage.handlers.records import charter_row, rotation_row
+from services.storage.handlers.records import PEERS, charter_row, rotation_row
 from services.storage.ports import Catalogue, Changes, Clock, KeptCharter, KeptRotation, RecordFiles, Signer
 from shared.contracts import events
 from shared.core.charter import Census, Charter, Rotation
@@ -46,13 +46,24 @@ class RelationHandlers:
     _fitting: dict[InstanceId, Stamp] = field(default_factory=dict, init=False)
     """Charters of which everything has arrived: once is enough, and looking costs as much as the author wrote."""
 
-    def declare_peers(self, stewards: Sequence[dict[str, Any]], revoked: Sequence[dict[str, Any]]) -> None:
-        """Replication says whom we let steward our packages, and whom we revoked; a new charter follows if that is news."""
-        named = tuple(sorted(((InstanceId.parse(one["instance_id"]), _stamp_or_none(one["until"])) for one in stewards), key=_by_id))
-        gone = tuple(sorted(((InstanceId.parse(one["instance_id"]), Stamp.parse(one["since"])) for one in revoked), key=_by_id))
-        known = self._own()
-        if known is None or (known.stewards, known.revoked) != (named, gone):
-            self._issue(named, gone)
+    def declare_peers(
+        self, stewards: Sequence[dict[str, Any]], revoked: Sequence[dict[str, Any]], registered: Sequence[dict[str, Any]]
+    ) -> None:
+        """Replication says whom we let steward our packages, whom we revoked, and since when active peers are registered.
+
+        A new charter follows if that is news. What it is silent about stays as our charter has it: its database may be an older one.
+        """
+        with self.catalogue.changing() as changes:
+            changes.flag(PEERS, "", " ".join(sorted(InstanceId.parse(one["instance_id"]).text for one in registered)) or None)
+        known, trust = self._own(), self._trust()
+        named = {InstanceId.parse(one["instance_id"]): _stamp_or_none(one["until"]) for one in stewards}
+        gone = {InstanceId.parse(one["instance_id"]): Stamp.parse(one["since"]) for one in revoked}
+        if known is not None:
+            named = _kept_stewards(known, named, trust) | named
+            gone |= _kept_revocations(known, gone, _admissions(registered, trust), trust)
+        relations = tuple(sorted(named.items(), key=_by_id)), tuple(sorted(gone.items(), key=_by_id))
+        if known is None or (known.stewards, known.revoked) != relations:
+            self._issue(*relations)
             self.trust_changed()
 
     def sweep(self) -> None:
@@ -194,6 +205,12 @@ class RelationHandlers:
         self._issue(known.charter.stewards if known else (), known.charter.revoked if known else ())
         self.trust_changed()
 
+    def former_keys(self) -> dict[str, Any]:
+        """The rotations that lead to our present key, oldest first: for whoever knows us by an earlier one."""
+        own, trust = InstanceId(self.signer.identity[0]), self._trust()
+        ours = [one.envelope for one in self.catalogue.rotations() if trust.present(one.rotation.old) == own]
+        return {"rotations": [base64.b64encode(envelope).decode() for envelope in ours]}
+
     def instances(self) -> dict[str, Any]:
         """Every instance that is known by a charter."""
         own, now, trust = InstanceId(self.signer.identity[0]), self.clock(), self._trust()
@@ -241,6 +258,29 @@ def _differed(charter: Charter, found: Census) -> events.CensusDifferedV1:
 def _rotated(rotation: Rotation, person: str) -> events.InstanceRotatedV1:
     new_key = base64.b64encode(rotation.new_key).decode()
     return events.InstanceRotatedV1(old_id=str(rotation.old), new_id=str(rotation.new), new_key=new_key, person=person)
+
+
+def _admissions(registered: Iterable[dict[str, Any]], trust: Trust) -> dict[InstanceId, Stamp]:
+    """When each instance was let in last, by its present id."""
+    found: dict[InstanceId, Stamp] = {}
+    for one in registered:
+        present, since = trust.present(InstanceId.parse(one["instance_id"])), Stamp.parse(one["since"])
+        found[present] = max(since, found.get(present, since))
+    return found
+
+
+def _kept_stewards(charter: Charter, named: Iterable[InstanceId], trust: Trust) -> dict[InstanceId, Stamp | None]:
+    """Whoever was a steward is named for ever, dismissed or not, so silence about one is no dismissal."""
+    spoken_of = {trust.present(one) for one in named}
+    return {one: until for one, until in charter.stewards if trust.present(one) not in spoken_of}
+
+
+def _kept_revocations(
+    charter: Charter, gone: Mapping[InstanceId, Stamp], admitted: Mapping[InstanceId, Stamp], trust: Trust
+) -> dict[InstanceId, Stamp]:
+    """A revocation ends when its instance is let in again after it. Of two of one instance the earlier stays."""
+    kept = {one: min(since, gone.get(one, since)) for one, since in charter.revoked}
+    return {one: since for one, since in kept.items() if since >= admitted.get(trust.present(one), Stamp(0))}
 
 
 def _stamp_or_none(text: str | None) -> Stamp | None:

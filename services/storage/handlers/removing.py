@@ -16,6 +16,7 @@ from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
 _AT_ONCE = 50
+_LEFT_ALONE = (PackageState.QUARANTINED, PackageState.REFUSED)
 
 
 @dataclass
@@ -28,9 +29,15 @@ class RemovingHandlers:
     settler: Settler
 
     def sweep(self) -> None:
-        """Remove what is due. A crash before the commit leaves a package whose bytes are gone and due again: removing twice is once."""
+        """Remove what is due. A crash before the commit leaves a package whose bytes are gone and due again: removing twice is once.
+
+        What cannot be removed now does not keep the others; it is tried again.
+        """
         for package in self.catalogue.due_removals(self.clock(), _AT_ONCE):
-            self._remove(package.package_id)
+            try:
+                self._remove(package.package_id)
+            except OSError as error:
+                log.error("package_bytes_not_removed", package_id=package.package_id, name=package.name, error=str(error))  # noqa: TRY400 - as it says
 
     def _remove(self, package_id: str) -> None:
         with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
@@ -71,7 +78,7 @@ class RemovingHandlers:
         after: str | None = None
         while page := self.catalogue.outline(after, 500):
             after = page[-1].package_id
-            yield from (one for one in page if not one.bytes_here and one.state is not PackageState.QUARANTINED)
+            yield from (one for one in page if not one.bytes_here and one.state not in _LEFT_ALONE)
 
     def _lose(self, name: str, package_ids: Sequence[str]) -> None:
         """All of a name at once: none of them can be shown in place of another."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from services.storage.domain.package import Package, PackageState
-from services.storage.domain.settling import House, settle
+from services.storage.domain.settling import GonePolicy, House, settle
 from services.storage.ports import Catalogue, Changes, Clock, FeedRow
 from shared.contracts import events
 from shared.core.errors import ManifestInvalid
@@ -22,6 +22,7 @@ from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
+_WITHDRAWN = (PackageState.WITHHELD, PackageState.REFUSED)
 WANTED_AT_ONCE = 64
 """Wanted packages that replication is told of at a time; the others wait for the sweep."""
 
@@ -152,7 +153,8 @@ def _consequences(before: Package | None, after: Package, policy: str) -> Iterat
         yield _published(after, current=True)
     elif after.state is PackageState.SUPERSEDED and came:
         yield _published(after, current=False)
-    elif after.state is PackageState.WITHHELD and was in (PackageState.PUBLISHED, PackageState.WANTED):
+    elif after.state in _WITHDRAWN and was in (PackageState.PUBLISHED, PackageState.WANTED):
+        policy = GonePolicy.HIDE.value if after.is_refused and policy == GonePolicy.KEEP else policy
         yield events.PackageWithdrawnV1(package_id=after.package_id, name=after.name, policy=policy)
 
 

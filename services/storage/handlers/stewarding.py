@@ -178,7 +178,7 @@ class StewardHandlers:
 
 
 def record_document(package: Package, facts: Facts | None) -> bytes:
-    """The signed records of a package as they are kept in a file beside the database."""
+    """The signed records of a package as they are kept in a file beside the database, and who may have seen it."""
     meta = [base64.b64encode(one.envelope).decode() for one in (facts.kept if facts else ())]
     document = {"id": package.package_id, "manifest": base64.b64encode(package.envelope).decode(), "meta": meta}
-    return json.dumps(document).encode()
+    return json.dumps(document | {"ever": sorted(package.ever)}).encode()

@@ -183,8 +183,10 @@ class FakeCatalogue:
         return [found for one in package_ids if (found := self._truth.package(one))]
 
     def by_name(self, name: str) -> Package | None:
-        """The published package of this name, else the one of greatest precedence."""
-        return max(self.named(name), key=lambda one: (one.state is PackageState.PUBLISHED, one.precedence), default=None)
+        """The published package of this name, else the one of greatest precedence that is not refused."""
+        return max(
+            self.named(name), key=lambda one: (one.state is PackageState.PUBLISHED, not one.is_refused, one.precedence), default=None
+        )
 
     def named(self, name: str) -> Sequence[Package]:
         """All packages of a name."""
@@ -222,7 +224,8 @@ class FakeCatalogue:
         package = self._truth.packages.get(row.record_id) if row.kind == "package" else None
         if package is None:
             return row
-        return replace(row, meta=package.meta_digest, tags=package.tags, ever=package.ever, offered=package.is_offered)
+        about = replace(row, meta=package.meta_digest, tags=package.tags, ever=package.ever)
+        return replace(about, offered=package.is_offered, refused=package.is_refused)
 
     def feed_position(self) -> tuple[str, int]:
         """Epoch and highest number of the change feed."""
@@ -249,9 +252,15 @@ class FakeCatalogue:
         """Packages of an origin that were made after this."""
         return [one for one in self._truth.packages.values() if one.manifest.origin == origin and one.manifest.created > after]
 
-    def packages_with_meta(self) -> Sequence[str]:
-        """Ids of all packages about which somebody wrote."""
-        return sorted(one for one, kept in self._truth.meta.items() if kept)
+    def origins(self) -> Collection[InstanceId]:
+        """Whoever made a package that is known."""
+        return {one.manifest.origin for one in self._truth.packages.values()}
+
+    def to_reconsider(self, origins: Collection[InstanceId]) -> Sequence[str]:
+        """Ids of all packages about which somebody wrote, that are refused, or that one of these made."""
+        said = {one for one, kept in self._truth.meta.items() if kept}
+        made = {one.package_id for one in self._truth.packages.values() if one.is_refused or one.manifest.origin in origins}
+        return sorted(said | made)
 
     def charters(self) -> Sequence[KeptCharter]:
         """The latest of each instance."""
@@ -263,7 +272,7 @@ class FakeCatalogue:
 
     def census(self, author: InstanceId, until: Stamp) -> Census:
         """What is here of an author's records about packages without tags, as far as they were made by then."""
-        untagged = [one for one in self._truth.packages.values() if not one.tags]
+        untagged = [one for one in self._truth.packages.values() if not one.tags and not one.is_refused]
         made = [one.manifest_digest for one in untagged if one.manifest.origin == author and one.manifest.created <= until.time]
         kept = (record for one in untagged for record in self._truth.meta.get(one.package_id, ()))
         said = [one.digest for one in kept if one.record.author == author and one.record.stamp <= until]
@@ -321,4 +330,4 @@ def _copied(truth: FakeChanges) -> FakeChanges:
 
 
 def _brief(package: Package) -> Known:
-    return Known(package.package_id, package.manifest_digest, package.meta_digest, package.tags, package.gone)
+    return Known(package.package_id, package.manifest_digest, package.meta_digest, package.tags, package.gone, package.is_refused)

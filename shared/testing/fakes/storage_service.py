@@ -55,6 +55,7 @@ class FakeStorageService:
     rung: list[str] = field(default_factory=list)
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
     declared: list[tuple[list[Mapping[str, str | None]], list[Mapping[str, str]]]] = field(default_factory=list)
+    admitted: list[Mapping[str, str]] = field(default_factory=list)
     catalogue: list[Outline] = field(default_factory=list)
     borne: dict[str, Collection[str]] = field(default_factory=dict)
 
@@ -157,8 +158,11 @@ class FakeStorageService:
         """What is known, of one bucket."""
         return {one: version for one, version in self.versions().items() if int(one[:2], 16) == number}
 
-    def declare_peers(self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]]) -> None:
+    def declare_peers(
+        self, stewards: Sequence[Mapping[str, str | None]], revoked: Sequence[Mapping[str, str]], registered: Sequence[Mapping[str, str]]
+    ) -> None:
         """Remember what was declared."""
+        self.admitted = list(registered)
         if self.fails is not None:
             raise self.fails
         self.declared.append((list(stewards), list(revoked)))

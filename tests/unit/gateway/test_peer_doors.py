@@ -233,7 +233,7 @@ def test_whoever_asks_for_a_former_key_is_told_of_the_next(tmp_path: Path) -> No
     oldest, older, stranger = InstanceKey.generate(), InstanceKey.generate(), InstanceKey.generate()
     peer, services = a_door(tmp_path, replication__authenticate=Unauthenticated("meant for another"))
     steps = [_rotation(oldest, older), _rotation(older, peer.gateway_key)]
-    services.answers["storage__read_records"] = {"rotations": [*steps, _rotation(stranger, InstanceKey.generate())]}
+    services.answers["storage__read_former_keys"] = {"rotations": [*steps, _rotation(stranger, InstanceKey.generate())]}
 
     answers = [peer.ask("GET", CHANGES, **{"Ods-Recipient": str(key.instance_id)}) for key in (oldest, older, stranger)]
 
@@ -242,7 +242,7 @@ def test_whoever_asks_for_a_former_key_is_told_of_the_next(tmp_path: Path) -> No
         (409, "KEY_ROTATED", steps[1]),
         (401, "UNAUTHENTICATED", None),
     ]
-    assert len(services.arguments("storage", "read_records")) == 1
+    assert len(services.arguments("storage", "read_former_keys")) == 1
 
 
 @pytest.mark.parametrize("recipient", ["", "x", "A" * 51, "a" * 52, None])
@@ -253,7 +253,7 @@ def test_only_a_well_formed_id_of_another_makes_the_gateway_look(tmp_path: Path,
     answer = peer.ask("GET", CHANGES, **({} if recipient is None else {"Ods-Recipient": recipient}))
 
     assert answer.status_code == 401
-    assert services.arguments("storage", "read_records") == []
+    assert services.arguments("storage", "read_former_keys") == []
 
 
 @pytest.mark.parametrize("state", ["active", "revoked"])

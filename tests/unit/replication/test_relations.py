@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -44,13 +45,27 @@ def door(bench: Bench) -> AuthenticatingHandlers:
 def test_other_tags_are_another_view(bench: Bench) -> None:
     """What it ever saw stays noted, the peer is rung with the new epoch, and reads anew."""
     peer, site = bench.meet("B")
-    for tags in (["test", "production"], ["production"], ["production"]):
+    numbers = []
+    for tags in (["test", "production"], ["production"], ["production"], ["test"], ["production"]):
         shown = bench.relations.change_peer(str(peer.peer_id), tags, None, "admin")
+        numbers.append(bench.peer(peer).view)
 
     assert shown["tags"] == ["production"]
-    assert bench.peer(peer).view_document == {"tags": ["production"], "ever": [".", "production", "test"], "number": 2}
+    assert bench.peer(peer).view_document == {"tags": ["production"], "ever": [".", "production", "test"], "number": numbers[-1]}
+    assert numbers[1] == numbers[2]
+    assert len({0, *numbers}) == 5
     bench.announcing.ring_due()
-    assert site.rung == [("our-epoch.2", 7)]
+    assert site.rung == [(f"our-epoch.{numbers[-1]}", 7)]
+
+
+def test_no_view_is_ever_named_like_another(bench: Bench) -> None:
+    """A database that was restored lets the peer see something else than what it read under the name that was given since."""
+    peer, _ = bench.meet("B")
+    backup = bench.peer(peer)
+
+    first, second = backup.seeing(frozenset({"test"})), backup.seeing(frozenset({"production"}))
+
+    assert first.epoch_shown("e") != second.epoch_shown("e")
 
 
 def test_without_a_change_nobody_is_rung(bench: Bench) -> None:
@@ -101,6 +116,23 @@ def test_a_revoked_peer_is_declared(bench: Bench) -> None:
 
     _, revoked = bench.storage.declared[-1]
     assert revoked == [{"instance_id": str(peer.peer_id), "since": str(Stamp.of(bench.clock()))}]
+    assert bench.storage.admitted == []
+
+
+def test_a_peer_that_is_let_in_again_says_so(bench: Bench) -> None:
+    """From then on, and later than its revocation, even if the clock was set back in between: storage ends the revocation by that."""
+    peer, _ = bench.meet("B")
+    bench.relations.declare()
+    assert bench.storage.admitted == [{"instance_id": str(peer.peer_id), "since": str(Stamp.of(peer.registered))}]
+    bench.relations.revoke(str(peer.peer_id), "admin")
+    revoked = bench.peer(peer)
+    assert revoked.revoked_since is not None
+
+    again = revoked.admitted(bench.clock() - dt.timedelta(hours=1))
+
+    assert again.admission is not None
+    assert again.admission["since"] > str(revoked.revoked_since)
+    assert (again.state, again.revoked_since, again.revocation) == (PeerState.ACTIVE, None, None)
 
 
 def test_declaring_can_wait(bench: Bench) -> None:

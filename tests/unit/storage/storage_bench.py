@@ -49,6 +49,10 @@ class CrashingCatalogue(FakeCatalogue):
                 raise Crash
 
 
+def _since(stamps: dict[Author, Stamp]) -> list[dict[str, str]]:
+    return [{"instance_id": one.id, "since": str(since)} for one, since in stamps.items()]
+
+
 class Bench:
     """The handlers of one storage service."""
 
@@ -115,11 +119,17 @@ class Bench:
         answer = self.do.records.offer(documents, texts(charters), texts(rotations), peer_id)
         return [(one["kind"], one["code"]) for one in answer["refused"]]
 
-    def declare(self, *stewards: Author, until: dict[Author, Stamp] | None = None, revoked: dict[Author, Stamp] | None = None) -> None:
+    def declare(
+        self,
+        *stewards: Author,
+        until: dict[Author, Stamp] | None = None,
+        revoked: dict[Author, Stamp] | None = None,
+        registered: dict[Author, Stamp] | None = None,
+    ) -> None:
         """What replication says about our registrations."""
         named = [{"instance_id": one.id, "until": None} for one in stewards]
         named += [{"instance_id": one.id, "until": str(stamp)} for one, stamp in (until or {}).items()]
-        self.do.relations.declare_peers(named, [{"instance_id": one.id, "since": str(since)} for one, since in (revoked or {}).items()])
+        self.do.relations.declare_peers(named, _since(revoked or {}), _since(registered or {}))
 
     def sweep(self) -> None:
         """Everything that the service looks for once in a while."""

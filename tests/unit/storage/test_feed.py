@@ -96,6 +96,17 @@ def test_what_a_peer_may_no_longer_see_is_gone_to_it(bench: Bench) -> None:
     assert [sorted(one) for one in bench.feed(view("test"))] == [["id", "kind", "seq"]] * 2
 
 
+def test_what_a_package_was_born_with_may_have_been_seen(bench: Bench) -> None:
+    """Also by peers of a database that is lost, and filled again with what has happened since."""
+    package = made("1", "test")
+    retagged = ORIGIN.says(package, MetaField.TAGS, ("production",), later(1))
+
+    bench.learn(document(package, retagged))
+
+    assert kinds(bench, view("test")) == [("gone", package.package_id)]
+    assert kinds(bench, view("development")) == []
+
+
 def test_what_a_registration_let_a_peer_see_once_is_gone_to_it(bench: Bench) -> None:
     """Because the registration was narrowed."""
     package = made("1", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,35 @@ def test_what_we_made_and_wrote_comes_back(bench: Bench) -> None:
     assert bench.package(new).received_from is None
     assert bench.public() is None
     assert bench.public("New.pkg") == b"new"
+
+
+def test_who_may_have_seen_a_package_is_not_forgotten(bench: Bench) -> None:
+    """Tags that it had in between too, so that peers that had it then are told that it is gone."""
+    backup = bench.catalogue.snapshot()
+    package_id = bench.uploaded(b"bytes", tags=["test"])
+    for tags in (["development"], ["production"]):
+        bench.do.stewards.retag(package_id, tags, "anna")
+    tell(bench)
+
+    bench.catalogue.restore(backup)
+    bench.start()
+
+    assert bench.package(package_id).ever == {"test", "development", "production"}
+
+
+@pytest.mark.parametrize("junk", [None, 5, "test", [5, "a b"], {"test": 1}])
+def test_a_record_file_that_says_nothing_of_it_is_read_all_the_same(bench: Bench, junk: object) -> None:
+    """As those of earlier versions."""
+    backup = bench.catalogue.snapshot()
+    package_id = bench.uploaded(b"bytes", tags=["test"])
+    tell(bench)
+    document = json.loads(bench.files.documents[package_id])
+    bench.files.documents[package_id] = json.dumps(document | {"ever": junk}).encode()
+
+    bench.catalogue.restore(backup)
+    bench.start()
+
+    assert bench.package(package_id).ever == {"test"}
 
 
 @pytest.mark.parametrize("backups", [0, 1, 2])

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import itertools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,20 @@ def test_the_feed_tells_what_can_be_had_from_what_is_only_known(bench: Bench) ->
     bench.verify(package)
 
     assert [(item["seq"], item["kind"], item["id"]) for item in bench.feed()] == [(2, "package", package.package_id)]
+
+
+def test_bytes_that_were_removed_meanwhile_are_not_said_to_be_here(bench: Bench) -> None:
+    """Between the blob and the commit, a removal for another package takes bytes that a superseded one does not hold yet."""
+    package = signed(b"old", created=NOON - dt.timedelta(hours=1))
+    bench.offer(package)
+    bench.have(signed(b"new"))
+    assert bench.state_of(package) is PackageState.SUPERSEDED
+
+    def offload(make_blob: Callable[..., None], incoming_id: str, sha256: Digest) -> None:
+        make_blob(incoming_id, sha256)
+        bench.store.remove_blob(sha256)
+
+    bench.packages.offload = offload
+    bench.verify(package)
+
+    assert (bench.state_of(package), bench.package(package.package_id).bytes_here) == (PackageState.SUPERSEDED, False)

@@ -62,7 +62,7 @@ def test_what_was_declared_already_is_no_news(bench: Bench) -> None:
     bench.declare(STRANGER, STEWARD)
     assert bench.do.feed.position()["seq"] == 1
 
-    bench.declare(STEWARD)
+    bench.declare(STEWARD, until={STRANGER: later(0)})
 
     assert bench.do.feed.position()["seq"] == 2
     assert charter_of(bench).stamp > later(0)

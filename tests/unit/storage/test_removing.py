@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from services.storage.domain.package import Package, PackageState
 from shared.contracts.events import PackageHashedV1, PackageWantedV1, PackageWithdrawnV1
+from shared.core.digest import Digest
 from shared.core.meta import MetaField
 from shared.testing.builders import file_digests, signed
 from shared.testing.fakes.catalogue import FakeChanges
@@ -41,6 +43,25 @@ def test_what_is_beyond_retention_is_removed(bench: Bench) -> None:
     assert {item["id"]: item["kind"] for item in bench.feed()}[old.package_id] == "record"
     assert bench.public() == b"C"
     assert bench.events(PackageWantedV1) == []
+
+
+def test_what_cannot_be_removed_keeps_no_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that refuses one file; it is tried again at the next sweep."""
+    packages = [bench.package(bench.uploaded(bytes([65 + number]))) for number in range(4)]
+    stuck, remove = packages[0].sha256, bench.store.remove_blob
+
+    def refuse(sha256: Digest) -> None:
+        if sha256 == stuck:
+            raise OSError(errno.EIO, "input/output error")
+        remove(sha256)
+
+    monkeypatch.setattr(bench.store, "remove_blob", refuse)
+    bench.do.removing.sweep()
+    assert [has_bytes(bench, one) for one in packages[:3]] == [(True, True), (False, False), (True, True)]
+
+    monkeypatch.undo()
+    bench.do.removing.sweep()
+    assert has_bytes(bench, packages[0]) == (False, False)
 
 
 def test_the_trash_is_emptied_when_it_is_time(bench: Bench) -> None:
