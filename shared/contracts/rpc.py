@@ -40,6 +40,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_bucket": ("bucket", "shown", "seen"),
         "declare_peers": ("stewards", "revoked"),
         "list_instances": (),
+        "revoked_among": ("instance_ids",),
         "rotate_key": ("person",),
         "give_up_package": ("package_id", "code", "reason"),
         "figures": (),
