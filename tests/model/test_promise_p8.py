@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import logging
 import os
 import random
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from contextlib import suppress
 from typing import ClassVar
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -331,15 +329,6 @@ def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "new_mint", lambda: f"{next(MeshMachine.mints):032x}")
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Thousands of warnings are to be expected; nobody would read them."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
-    yield
-    structlog.configure(**before)
-
-
 @pytest.mark.promise("P8")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
@@ -392,34 +381,3 @@ def test_who_was_dismissed_undoes_nothing_on_the_other_side_of_a_cut() -> None:
 
     check_agreement(mesh)
     assert all(site.ask("show_package", reference=package_id)["deleted"] for site in mesh.sites)
-
-
-@pytest.mark.parametrize("rotates", ["before", "after", "never"])
-@pytest.mark.usefixtures("quiet")
-def test_whom_a_steward_revoked_is_a_peer_of_nobody_who_lets_it_steward(rotates: str) -> None:
-    """By whichever of its keys each of them knows it, and in whatever order news of key and revocation come; the rest goes on."""
-    mesh = Mesh()
-    head, mole, branch = (mesh.add(name) for name in "HMB")
-    for joiner, inviter in ((mole, head), (branch, head), (mole, branch)):
-        mesh.join(joiner, inviter, tags=frozenset(), steward=False)
-    mesh.bring_to_rest()
-
-    mesh.away = frozenset({branch})
-    if rotates == "before":
-        mole.rotate()
-        head.pull(mole)
-    mesh.time += MINUTE
-    head.relations.revoke(str(head.registration(mole).peer_id), "anna")
-    head.settle()
-    if rotates == "after":
-        mole.rotate()
-    mesh.away = frozenset({head}) if rotates == "after" else frozenset({mole})
-    branch.pull(mole if rotates == "after" else head)
-    mesh.away = frozenset()
-    mesh.bring_to_rest()
-
-    assert [site.registration(mole).state.value for site in (head, branch)] == ["revoked", "revoked"]
-    late = mole.upload(NAMES[0], CONTENTS[0], ())
-    known = head.upload(NAMES[1], CONTENTS[1], ())
-    mesh.bring_to_rest()
-    assert [branch.catalogue.package(one) is not None for one in (late, known)] == [False, True]
