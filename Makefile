@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: help setup demo serve test check fmt bench promises schemas lock clean
+.PHONY: help setup demo serve test chaos check fmt bench promises schemas lock clean
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -23,6 +23,9 @@ serve: setup ## One instance for real use, until Ctrl-C. ARGS="--data DIR --list
 
 test: setup ## The tests, on the real parts. T="tests/unit -k name": only some
 	@$(PYTHON) -m pytest $(T)
+
+chaos: setup ## The promises at full size, which takes long: ODST_CHAOS=long. T="…": only some
+	@ODST_CHAOS=long $(PYTHON) -m pytest -v -m promise $(T)
 
 check: setup ## What a review would find first: format, lint, types, imports, architecture, schemas
 	.venv/bin/ruff format --check .

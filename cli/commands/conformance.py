@@ -41,8 +41,9 @@ _STYLES = {Outcome.OK: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "di
 def conformance(session: Session, url: str, invitation: str, key_file: Path | None, json_here: bool) -> None:
     """Check the instance at URL against the peer protocol, as a peer from outside.
 
-    It registers by the invitation and needs no address of its own. The registration is all that it changes there; remove it afterwards
-    with `odst peer revoke`. Exit code 0: all is as the protocol has it. 1: something is not. 2: it could not begin.
+    It registers by the invitation and needs no address of its own. It changes no package and no setting there; what it leaves behind is
+    its registration, to be removed with `odst peer revoke`, and traces: refused requests in the log, an event `peer.clock_skewed`, and
+    a few reads of its feed, in vain. Exit code 0: all is as the protocol has it. 1: something is not. 2: it could not begin.
     """
     as_json = json_here or session.as_json
     try:

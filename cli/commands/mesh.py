@@ -39,9 +39,10 @@ def _print_plan(found: dict[str, Any]) -> None:
     if found["items"]:
         more = f", with {found['left_out']} more" if found.get("left_out") else ""
         print(f"{output.size(found['bytes'])} in all{more}")
-    if found["withdrawals"]:
-        print("\nNo longer for:")
-        output.print_table(found["withdrawals"], _WITHDRAWALS, "")
+    for title, entries in (("No longer for:", found["withdrawals"]), ("There already, or not:", found.get("unknown", []))):
+        if entries:
+            print(f"\n{title}")
+            output.print_table(entries, _WITHDRAWALS, "")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Registering with the instance: the one thing that this program changes there."""
+"""Registering with the instance: what this program changes there, and leaves to be revoked."""
 
 from __future__ import annotations
 

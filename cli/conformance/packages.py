@@ -22,6 +22,8 @@ chunks = Checks("`GET /ods/v1/packages/{id}/chunk-digests`")
 content = Checks("`GET /ods/v1/packages/{id}/content`")
 bitmaps = Checks("`GET /ods/v1/packages/{id}/have`")
 tags = Checks("Staging tags", second=True)
+CALLS = ("manifest", "chunk-digests", "content", "have")
+"""What can be asked of a package."""
 SAMPLE = 20
 """Packages that are looked at."""
 _WHOLE_BYTES = 4 << 20
@@ -97,7 +99,7 @@ def manifests_are_verbatim(scene: Scene) -> None:
 @manifests.each({"that nobody has": str(uuid4()), "that is none": "no-id", "with a path in it": "..%2F..%2Fetc%2Fpasswd"})
 def unknown_packages_are_not_found(scene: Scene, package_id: str) -> None:
     """A package is not found: 404, for each call."""
-    for call in ("manifest", "chunk-digests", "content", "have"):
+    for call in CALLS:
         answer = _get(scene, f"/ods/v1/packages/{package_id}/{call}")
         require(answer.status == 404, f"404 to {call}", answer)  # noqa: PLR2004 - as in the page
 
@@ -187,3 +189,19 @@ def only_what_we_may_see_is_shown(scene: Scene) -> None:
     born = [package for package in sampled(scene, "package", "record") if package.manifest.tags and package.item["meta"] == NO_META]
     wrong = [package.item["id"] for package in born if not entitled(package.manifest.tags, scene.status["view_tags"])]
     require(not wrong, f"only packages for {scene.status['view_tags']}", wrong)
+
+
+@tags.add()
+def gone_packages_are_refused(scene: Scene) -> None:
+    """What is gone for the asker is refused with 403 NOT_ENTITLED by each of the four calls, and no manifest or holding of it is told."""
+    gone = [item["id"] for item in scene.of_kind("gone")[-SAMPLE:]]
+    if not gone:
+        raise NothingToCheck("nothing is gone for us: give a package without tags one that the invitation does not name")
+    for package_id in gone:
+        for call in CALLS:
+            answer = _get(scene, f"/ods/v1/packages/{package_id}/{call}")
+            require((answer.status, answer.code) == (403, "NOT_ENTITLED"), f"403 NOT_ENTITLED to {call}", answer)
+    told = scene.told("POST", "/ods/v1/records", {"packages": gone})["packages"]
+    require(not any("manifest" in one for one in told), "records without a manifest", [one["id"] for one in told])
+    held = scene.told("POST", "/ods/v1/holdings", {"packages": gone})["packages"]
+    require(not held, "no holdings of what is gone", sorted(held))

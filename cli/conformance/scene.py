@@ -61,7 +61,7 @@ class Answer:
 
 @dataclass
 class Scene:
-    """One peer in front of one instance. Nothing but the registration changes anything there."""
+    """One peer in front of one instance. Nothing but the registration stays there, but for what a wrong clock and rings leave behind."""
 
     url: str
     invitation: Invitation

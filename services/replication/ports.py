@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.replication.domain.catalogue import Holding, Outline
+from services.replication.domain.catalogue import Holding, Outline, WhoIsWho
 from services.replication.domain.peer import OpenInvitation, Peer
 from services.replication.domain.records import Buckets, Deferred, FeedItem, FeedPage, Key, Records, Refusal, Versions
 from services.replication.domain.transfer import Claim, Transfer
@@ -17,6 +17,7 @@ from shared.core.charter import Rotation
 from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
+from shared.core.staging import Tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ class PeerClient(Protocol):
         """`POST /ods/v1/holdings`: at most 200."""
 
     def buckets(self, peer: Peer, tags: Collection[str]) -> Buckets:
-        """`GET /ods/v1/buckets`; `tags` are those that we let the peer see."""
+        """`GET /ods/v1/buckets`: of what the peer shows us, and has one of `tags` or none."""
 
     def bucket(self, peer: Peer, number: int, tags: Collection[str]) -> Versions:
         """`GET /ods/v1/buckets/<number>`."""
@@ -269,6 +270,9 @@ class PeerClient(Protocol):
 
     def status(self, peer: Peer) -> dict[str, Any]:
         """`GET /ods/v1/status`."""
+
+    def view_tags(self, peer: Peer) -> Tags:
+        """The staging tags that the peer lets us see, by `GET /ods/v1/status`."""
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """`GET /ods/v1/packages/{id}/manifest`: the envelope, not yet checked."""
@@ -327,7 +331,7 @@ class StorageService(Protocol):
         """The next packages by id, and after which to go on."""
 
     def digest_buckets(self, shown: Collection[str], seen: Collection[str]) -> Sequence[str]:
-        """256 digests of all packages that a peer and we may see: it by the tags `shown`, we by those `seen`."""
+        """256 digests of all packages that bear one of `shown` and one of `seen`, or no staging tag at all."""
 
     def list_bucket(self, number: int, shown: Collection[str], seen: Collection[str]) -> Versions:
         """The packages of one bucket."""
@@ -337,8 +341,11 @@ class StorageService(Protocol):
     ) -> None:
         """Who may write about our packages, whom we do not trust, and since when active peers are registered; for our charter."""
 
-    def borne_tags(self) -> Mapping[str, Collection[str]]:
-        """The staging tags that instances bear by their own word, by instance id."""
+    def revoked_among(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """Which of these our stewards have revoked, under whatever id, and which steward did."""
+
+    def who_is_who(self) -> WhoIsWho:
+        """What instances say of themselves."""
 
 
 class Background(Protocol):

@@ -61,18 +61,20 @@ class ReplicationService:
 
     @handles(events.TrustChangedV1)
     def on_trust_changed(self, event: events.TrustChangedV1) -> None:  # noqa: ARG002 - that it happened is all
-        """Peers may know what was refused or dropped here, and counts now."""
+        """Peers may know what was refused or dropped here, and counts now; and stewards may be others than before."""
+        self.wired.relations.follow_stewards()
         self.wired.pulling.start_anew()
 
     @handles(events.InstanceRevokedV1)
-    def on_instance_revoked(self, event: events.InstanceRevokedV1) -> None:
+    def on_instance_revoked(self, event: events.InstanceRevokedV1) -> None:  # noqa: ARG002 - that it happened is all
         """Whom a steward of ours does not trust is no peer."""
-        self.wired.relations.revoked_elsewhere(event)
+        self.wired.relations.follow_stewards()
 
     @handles(events.InstanceRotatedV1)
     def on_instance_rotated(self, event: events.InstanceRotatedV1) -> None:
-        """Pin the new key."""
+        """Pin the new key; and a steward may have revoked this instance by the id that it had, or has now."""
         self.wired.rotating.rotated(event)
+        self.wired.relations.follow_stewards()
 
     @every
     def sweep(self) -> None:

@@ -80,6 +80,7 @@ class Replication:
         """Look for work that a lost message, a crash or a wrong clock left behind. Feeds that are due are found by their own loop."""
         self.peers.forget_nonces(int(time.time()) - _NONCES_KEPT_SECONDS)
         self.relations.declare()
+        self.relations.follow_stewards()
         self.pulling.sweep()
         self.planning.sweep(self.settings.stale_seconds)
 

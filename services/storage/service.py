@@ -214,6 +214,11 @@ class StorageService:
         return self.wired.do.relations.former_keys()
 
     @answers
+    def revoked_among(self, instance_ids: list[str]) -> Any:
+        """Whom our stewards do not trust."""
+        return self.wired.do.relations.revoked_among(instance_ids)
+
+    @answers
     def rotate_key(self, person: str) -> Any:
         """Another key, vouched for by this one."""
         return self.wired.do.relations.rotate(person)

@@ -42,6 +42,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "declare_peers": ("stewards", "revoked", "registered"),
         "list_instances": (),
         "read_former_keys": (),
+        "revoked_among": ("instance_ids",),
         "rotate_key": ("person",),
         "give_up_package": ("package_id", "code", "reason"),
         "figures": (),

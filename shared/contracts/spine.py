@@ -69,6 +69,7 @@ OFF_SPINE: tuple[Step, ...] = (
     Step(events.TrustChangedV1, {"replication": "read every feed from its start"}),
     Step(events.InstanceRevokedV1, {"replication": "revoke the registration, if there is one", **_TOLD}),
     Step(events.InstanceRotatedV1, {"replication": "pin the new key of the peer", **_TOLD}),
+    Step(events.InstanceContestedV1, _TOLD),
     Step(events.CatalogueDriftedV1, _TOLD),
     Step(events.PeerFeedWentBackV1, _TOLD),
     Step(events.PeerClockSkewedV1, _TOLD),

@@ -28,7 +28,7 @@ class Trust:
 
     charters: Mapping[InstanceId, Charter]
     rotations: Mapping[InstanceId, Rotation]
-    """By the old id. Of several, the earliest counts: a stolen key cannot replace a rotation that was made before."""
+    """By the old id. Of several, the earliest counts, as their stamps say: the same everywhere. Whoever has the key chooses its stamp."""
     _turns: tuple[Stamp, ...] = ()
     """When anybody was dismissed or revoked: between two of these, who may do what does not change."""
     _reach: dict[tuple[InstanceId, int], frozenset[InstanceId]] = field(default_factory=dict, compare=False, repr=False)
@@ -92,8 +92,13 @@ class Trust:
 
     def is_revoked(self, instance_id: InstanceId, stamp: Stamp, by: Iterable[InstanceId]) -> bool:
         """True if one of `by`, present ids, had revoked an instance, under any of its ids, before `stamp`."""
+        return self.revoker_of(instance_id, stamp, by) is not None
+
+    def revoker_of(self, instance_id: InstanceId, stamp: Stamp, by: Iterable[InstanceId]) -> InstanceId | None:
+        """Which of `by`, present ids, had revoked an instance, under any of its ids, before `stamp`; None if nobody had."""
         present, judges = self.present(instance_id), frozenset(by)
-        return any(one in judges and one != present and stamp > since for one, since in self._revocations.get(present, ()))
+        found = (one for one, since in self._revocations.get(present, ()) if one in judges and one != present and stamp > since)
+        return min(found, key=lambda one: one.text, default=None)
 
     def was_rotated_away(self, instance_id: InstanceId, stamp: Stamp) -> bool:
         """True if this key had been replaced when something was signed with it."""

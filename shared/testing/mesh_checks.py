@@ -189,16 +189,33 @@ def shows(site: Site, other: Site, package: Package) -> bool:
 
 
 def _check_neighbours(site: Site, other: Site) -> None:
+    """What one shows to the other, the other knows: the same, or, if it does not show it in turn, that and what it said since."""
     for package in site.packages():
         if not shows(site, other, package):
             continue
         theirs = other.catalogue.package(package.package_id)
         what = f"{package.name} {package.package_id[:8]}, which {site.name} shows to {other.name},"
         assert theirs is not None, f"{what} is not known there"
+        _check_heard(site, other, package, theirs, what)
         if shows(other, site, theirs):
             assert theirs.manifest_digest == package.manifest_digest, f"{what} has another manifest there"
             assert theirs.meta_digest == package.meta_digest, f"{what} is spoken of differently there: {theirs} {package}"
             assert (theirs.tags, theirs.deleted, theirs.raised) == (package.tags, package.deleted, package.raised), what
+
+
+def _check_heard(site: Site, other: Site, package: Package, theirs: Package, what: str) -> None:
+    """The manifest there is no older, and of each author's word on each field none is older there either."""
+    ours, known = ((one.manifest.revision, one.manifest_digest) for one in (package, theirs))
+    assert known >= ours, f"{what} has an older manifest there"
+    said, heard = (_words(one, package.package_id) for one in (site, other))
+    missed = {key: (word, heard.get(key)) for key, word in said.items() if heard.get(key, (Stamp(0), "")) < word}
+    assert not missed, f"{what} is spoken of as it was before: {missed}"
+
+
+def _words(site: Site, package_id: str) -> dict[tuple[MetaField, InstanceId], tuple[Stamp, str]]:
+    """The latest word of each author on each field of a package."""
+    kept = site.catalogue.meta([package_id]).get(package_id, ())
+    return {one.record.key: (one.record.stamp, one.digest) for one in kept}
 
 
 def _check_withdrawn(mesh: Mesh, site: Site) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from services.replication.adapters import peer_answers
-from services.replication.domain.peer import Peer
+from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import Buckets, FeedPage, Records, Versions
 from services.storage.domain.package import Package
 from shared.core.errors import PeerUnreachable
@@ -35,6 +35,8 @@ class ModelClient:
     def _ask(self, other: Site, method: str, **arguments: Any) -> Any:
         if not self.site.mesh.are_linked(self.site, other):
             raise PeerUnreachable(f"{other.name} cannot be reached")
+        if other.registration(self.site).state is not PeerState.ACTIVE:
+            raise PeerUnreachable(f"{other.name} has revoked us")
         if self.crash_after is not None:
             self.crash_after -= 1
             if self.crash_after < 0:

@@ -165,17 +165,20 @@ class Site:
     def _hear(self, event: events.Event) -> None:
         if isinstance(event, events.InstanceRotatedV1):
             self.rotating.rotated(event)
+            self.relations.follow_stewards()
         elif isinstance(event, events.InstanceRevokedV1):
-            self.relations.revoked_elsewhere(event)
+            self.relations.follow_stewards()
         elif isinstance(event, events.CatalogueChangedV1):
             self.storage.feed_position()  # as whoever announces does
         elif isinstance(event, events.CatalogueRestoredV1 | events.TrustChangedV1):
+            self.relations.follow_stewards()
             self.pulling.start_anew()
 
     def sweep(self) -> None:
         """What every process does once in a while."""
         self._hosted.wired.sweep()
         self.relations.declare()
+        self.relations.follow_stewards()
         self.deliver()
 
     # What its administrators do

@@ -131,7 +131,7 @@ class AnsweringPeer:
 
     def holdings(self, package_ids: list[str]) -> dict[str, Any]:
         """Hook: what is here of these packages."""
-        found = (package for package in self.packages if package.package_id in package_ids)
+        found = (one for one in self.packages if one.package_id in package_ids and one.package_id not in self.catalogue.gone)
         held = {one.package_id: {"state": "published" if one.offered else "wanted", "bytes_here": one.offered} for one in found}
         return {"packages": {package_id: holding | {"percent": None} for package_id, holding in held.items()}}
 
@@ -215,7 +215,9 @@ class AnsweringPeer:
 
     def _package(self, asked: Asked, package_id: str, what: str) -> Reply:
         package = self.catalogue.package(package_id)
-        if package is None or package_id in self.catalogue.gone or (what != "manifest" and not package.offered):
+        if package_id in self.catalogue.gone:
+            raise Forbidden("this package is no longer for you", "NOT_ENTITLED")
+        if package is None or (what != "manifest" and not package.offered):
             raise NotFound("there is no such package here")
         if what == "content":
             start, stop = asked.range(len(package.data))

@@ -103,7 +103,8 @@ class PeerCatalogue:
 
     def bucket(self, number: int) -> list[dict[str, str]]:
         """The packages of one bucket."""
-        here = (package.bucket_item for package in self.packages if int(package.package_id[:2], 16) == number)
+        shown = (package for package in self.packages if package.package_id not in self.gone)
+        here = (package.bucket_item for package in shown if int(package.package_id[:2], 16) == number)
         return sorted(here, key=lambda item: item["id"])
 
     def _items(self) -> Iterator[dict[str, Any]]:

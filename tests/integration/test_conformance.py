@@ -34,12 +34,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "peer-protocol.md"
 
 
 def furnished(peer: TestPeer) -> TestPeer:
-    """With packages of several sizes, one of which was written about, and a charter."""
+    """With packages of several sizes, one of which was written about, one that is gone, and a charter."""
     large = peer.publish("large.pkg", b"x" * 3_000_000)
     for number in range(9):
         peer.publish(f"small-{number}.pkg", bytes([number]) * number)
     peer.charter()
     peer.tell(large, MetaField.TAGS, value=("test",))
+    peer.catalogue.gone.append(peer.publish("gone.pkg", b"no longer for everybody").package_id)
     return peer
 
 
@@ -178,6 +179,17 @@ class Forgetful(TestPeer):
         return text(stranger.sign_meta(replace(record, author=stranger.instance_id, author_key=stranger.public_bytes)))
 
 
+class Leaking(TestPeer):
+    """Says that a package is gone, and gives it all the same to who asks by its id."""
+
+    def _package(self, asked: Asked, package_id: str, what: str) -> Reply:
+        gone, self.catalogue.gone = self.catalogue.gone, []
+        try:
+            return super()._package(asked, package_id, what)
+        finally:
+            self.catalogue.gone = gone
+
+
 class Strict(TestPeer):
     """Refuses fields that it does not know."""
 
@@ -200,6 +212,9 @@ BROKEN: dict[type[TestPeer], str] = {
     Miscounting: "The digests are those of all packages in the feed, if the asker shows all of its own",
     Generous: "A rotation of our own key is refused with 401 if only one of the two keys signed it: the old key did not sign",
     Forgetful: "Meta records are relayed only of authors that may write, by the charters and rotations that the instance shows",
+    Leaking: (
+        "What is gone for the asker is refused with 403 NOT_ENTITLED by each of the four calls, and no manifest or holding of it is told"
+    ),
     Strict: "A ring is heard; fields of later versions are ignored",
 }
 

@@ -8,10 +8,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+import requests
 
+from shared.core.meta import NO_META
 from shared.testing.instance import Instance
 from shared.testing.mesh import agree, delete
-from shared.testing.sites import bytes_fetched, package_at, put, retag, wait_audited, wait_package, wait_published
+from shared.testing.sites import bytes_fetched, change_peer, package_at, put, retag, wait_audited, wait_package, wait_published
 from shared.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.mesh, pytest.mark.slow]
@@ -84,6 +86,47 @@ def test_the_drift_check_finds_what_was_lost(pair: Any) -> None:
     checks = _figure(b, "drift_checks")
     wait_for(lambda: _figure(b, "drift_checks") > checks, "it compares again, and finds nothing more")
     assert _figure(b, "drift_found") == LOST
+
+
+def test_what_only_one_side_shows_is_compared_too(pair: Any) -> None:
+    """B lets A see nothing tagged, as a registration has it by default: what A shows is held against A's list all the same;
+    a package that was lost, and one whose tags were; and what B has beyond that is no drift, however often it is compared.
+    """
+    a, b = pair.a, pair.b
+    with _hiding(b, a):
+        hidden, lost, retagged = (
+            put(at, f"{name}.pkg", name.encode() * 99, "test") for at, name in ((b, "own"), (a, "gone"), (a, "moved"))
+        )
+        retag(a, retagged, "production")
+        for package_id, tag in ((lost, "test"), (retagged, "production")):
+            wait_package(b, package_id, state="published", tags=[tag])
+        with _away(b, ODST_DRIFT_CHECK_SECONDS="2"):
+            _forget_packages(b, lost)
+            _forget_words(b, retagged, tags="test")
+
+        wait_audited(b, "catalogue.drifted.v1", missing=1, different=1)
+        wait_package(b, lost, state="published", tags=["test"])
+        wait_package(b, retagged, state="published", tags=["production"])
+        found, checks = _figure(b, "drift_found"), _figure(b, "drift_checks")
+        wait_for(lambda: _figure(b, "drift_checks") > checks + 1, "it compares again, and finds nothing more")
+        assert (_figure(b, "drift_found"), package_at(a, hidden)) == (found, None)
+    assert f"odst_replication_drift_found {found}" in requests.get(f"{b.url}/metrics", timeout=30).text
+
+
+@contextmanager
+def _hiding(instance: Instance, other: Instance) -> Iterator[None]:
+    """It lets the other see nothing tagged within."""
+    change_peer(instance, other.name, tags=[])
+    yield
+    change_peer(instance, other.name, tags=["*"])
+
+
+def _forget_words(instance: Instance, package_id: str, *, tags: str) -> None:
+    """Remove what was said of a package since it was made with these tags."""
+    with closing(sqlite3.connect(instance.data / "databases" / "storage.sqlite3")) as database, database:
+        assert database.execute("DELETE FROM meta WHERE package_id = ?", (package_id,)).rowcount == 1
+        values = (NO_META, tags, package_id)
+        database.execute("UPDATE packages SET meta_digest = ?, tags = ? WHERE package_id = ?", values)
 
 
 def test_who_was_away_catches_up_at_its_start(seldom: Any) -> None:

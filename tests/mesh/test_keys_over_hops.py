@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from shared.core.charter import Rotation
+from shared.core.clock import Stamp
 from shared.runtime.broker import PrivateBroker
+from shared.runtime.keys import InstanceKey
 from shared.testing.instance import Instance
 from shared.testing.mesh import delete, register_in_line
 from shared.testing.peer import TestPeer
@@ -103,3 +107,36 @@ def test_whom_a_steward_revokes_is_revoked_two_hops_away(line: Line) -> None:
         assert wait_audited(shop, "instance.revoked.v1", instance_id=str(mole.instance_id))["data"]["revoked_by"] == id_of(head)
         assert [mole.request(instance, "GET", "/ods/v1/status").status_code for instance in (head, shop)] == [UNAUTHENTICATED] * 2
         wait_package(shop, before.package_id, state="published")
+
+
+def test_who_was_revoked_before_is_shut_out_wherever_it_comes_by_whatever_key(line: Line) -> None:
+    """The head revoked it long since; it registers with the shop, by the same key, then by one of which the shop learns later."""
+    head, _, shop = line
+    with TestPeer("Sleeper") as sleeper:
+        sleeper.join(head)
+        old, fresh = sleeper.key, InstanceKey.generate()
+        head.api("DELETE", f"/peers/{old.instance_id}", expect=204)
+        wait_for(lambda: _has_revoked(shop, head, str(old.instance_id)), "the shop knows whom the head revoked")
+
+        sleeper.join(shop)
+        _wait_shut_out(shop, head, str(old.instance_id))
+        sleeper.key = fresh
+        sleeper.join(shop)
+        assert sleeper.request(shop, "GET", "/ods/v1/status").ok
+        sleeper.catalogue.rotations.append(old.sign_rotation(_rotation(old, fresh), fresh))
+        sleeper.announce(shop)
+        _wait_shut_out(shop, head, str(fresh.instance_id))
+        assert sleeper.request(shop, "GET", "/ods/v1/status").status_code == UNAUTHENTICATED
+
+
+def _has_revoked(instance: Instance, other: Instance, revoked: str) -> bool:
+    known = instance.api("GET", "/instances").json()["items"]
+    return any(one["instance_id"] == id_of(other) and revoked in one["revoked"] for one in known)
+
+
+def _wait_shut_out(instance: Instance, steward: Instance, peer_id: str) -> None:
+    assert wait_audited(instance, "peer.revoked.v1", peer_id=peer_id)["data"]["person"] == id_of(steward)
+
+
+def _rotation(old: InstanceKey, new: InstanceKey) -> Rotation:
+    return Rotation(old.instance_id, old.public_bytes, new.instance_id, new.public_bytes, Stamp.of(dt.datetime.now(dt.UTC)))

@@ -347,6 +347,22 @@ def test_a_stolen_old_key_turns_nobody_away(sites: Sites, relay: Relay, author: 
     wait_package(sites.receiver, package.package_id, state="published", deleted=None)
 
 
+def test_a_rotation_that_a_thief_dated_back_raises_the_alarm(sites: Sites, relay: Relay, author: TestPeer) -> None:
+    """P7: the earlier stamp counts, and a thief can choose it: that cannot be refused, so it is told, with both keys. No peer changes."""
+    stolen, fresh, thief = author.key, InstanceKey.generate(), InstanceKey.generate()
+    author.catalogue.rotations.append(stolen.sign_rotation(_rotation(stolen, fresh), fresh))
+    author.announce(sites.receiver)
+    wait_for(lambda: _may_ask(sites, author, fresh), "the receiver knows the new key")
+    author.key = fresh
+
+    dated_back = replace(_rotation(stolen, thief), stamp=Stamp.of(dt.datetime.now(dt.UTC) - dt.timedelta(days=1)))
+    relay.catalogue.rotations.append(stolen.sign_rotation(dated_back, thief))
+    relay.announce(sites.receiver)
+    ids = {"old_id": stolen.instance_id, "new_id": thief.instance_id, "rival_id": fresh.instance_id}
+    wait_audited(sites.receiver, "instance.contested.v1", **{name: str(one) for name, one in ids.items()})
+    assert [_may_ask(sites, author, key) for key in (stolen, thief, fresh)] == [False, False, True]
+
+
 @pytest.fixture
 def author(sites: Sites) -> Iterator[TestPeer]:
     """An honest peer of the receiver with a package and a key of its own."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import logging
 import os
 import random
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from contextlib import suppress
 from typing import ClassVar
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -338,15 +336,6 @@ def _edges(topology: str, size: int) -> list[tuple[int, int]]:
 def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same histories give the same package ids, and so the same order wherever that decides."""
     monkeypatch.setattr(uploads, "new_mint", lambda: f"{next(MeshMachine.mints):032x}")
-
-
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Thousands of warnings are to be expected; nobody would read them."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
-    yield
-    structlog.configure(**before)
 
 
 @pytest.mark.promise("P8")

@@ -234,11 +234,12 @@ def test_a_plan_is_what_would_move_and_why(gateway: Gateway, words: list[str], q
     """For all, for one package, or as if it had other tags."""
     move = {"package_id": "p1", "name": "a b.pkg", "size": 3, "from": "here", "to": "lyon", "bytes": 2048, "why": "it bears test"}
     withdrawal = {"package_id": "p1", "name": "a b.pkg", "to": "porto", "why": "it bears none of its tags"}
-    gateway.answers[f"GET {API}/plan{query}"] = (200, {"items": [move], "withdrawals": [withdrawal], "bytes": 2048})
+    doubt = {"package_id": "p1", "name": "a b.pkg", "to": "oslo", "why": "that peer does not say"}
+    gateway.answers[f"GET {API}/plan{query}"] = (200, {"items": [move], "withdrawals": [withdrawal], "unknown": [doubt], "bytes": 2048})
 
     told = gateway.run("plan", *words).stdout
 
-    assert all(text in told for text in ("lyon", "2.0 KiB", "it bears test", "No longer for:", "porto"))
+    assert all(text in told for text in ("lyon", "2.0 KiB", "it bears test", "No longer for:", "porto", "There already, or not:", "oslo"))
 
 
 def _matrix(count: int) -> Matrix:

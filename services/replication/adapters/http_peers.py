@@ -31,6 +31,7 @@ from shared.core.digest import CHUNK_SIZE
 from shared.core.errors import Forbidden, PeerLied
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
+from shared.core.staging import Tags
 from shared.runtime.keys import MAX_ENVELOPE_BYTES, InstanceKey, decode_key
 
 _FEED_PAGES = {1: 500}
@@ -105,6 +106,10 @@ class HttpPeers:
     def status(self, peer: Peer) -> dict[str, Any]:
         """What the peer says of itself."""
         return self._link.get(peer, "/ods/v1/status")
+
+    def view_tags(self, peer: Peer) -> Tags:
+        """What the peer lets us see."""
+        return peer_answers.view_tags(self.status(peer))
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """The envelope; the manifest in it proves itself."""

@@ -21,7 +21,7 @@ from services.replication.domain.records import (
     Versions,
 )
 from shared.core.errors import InvalidInput, PeerLied
-from shared.core.staging import read_tags
+from shared.core.staging import Tags, read_tags
 
 PORTION = 200
 """Most records or packages in one question."""
@@ -49,6 +49,11 @@ def records(document: dict[str, Any]) -> Records:
 def holdings(document: dict[str, Any]) -> dict[str, Holding]:
     """What a peer has of the packages that it was asked for."""
     return _read("the list of holdings", lambda: {_id(key): _holding(value) for key, value in _few(document["packages"].items(), PORTION)})
+
+
+def view_tags(document: dict[str, Any]) -> Tags:
+    """The staging tags that a peer lets us see, as its status says; none if it does not say."""
+    return _read("the status", lambda: read_tags(document.get("view_tags", []), bearer=True))
 
 
 def buckets(document: dict[str, Any]) -> Buckets:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from services.replication.domain.catalogue import Holding, Outline
+from services.replication.domain.catalogue import Holding, Outline, WhoIsWho
 from services.replication.domain.records import CHARTER, PACKAGE, ROTATION, FeedItem, Key, Records, Refusal, Versions
 from shared.core.errors import NotFound
 from shared.runtime.bus.rpc import RpcClient
@@ -112,9 +112,19 @@ class RpcStorage:
         """Who may write about our packages, whom we do not trust, and since when active peers are registered."""
         self._rpc.call("storage", "declare_peers", stewards=list(stewards), revoked=list(revoked), registered=list(registered))
 
-    def borne_tags(self) -> Mapping[str, Collection[str]]:
-        """The staging tags that instances bear by their own word, by the id that they have now."""
-        return {str(one["present_id"]): frozenset(one["tags"]) for one in self._rpc.call("storage", "list_instances")["items"]}
+    def revoked_among(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """Which of these our stewards have revoked, and who did."""
+        found = self._rpc.call("storage", "revoked_among", instance_ids=list(instance_ids))["revoked"]
+        return {str(one): str(revoker) for one, revoker in found.items()}
+
+    def who_is_who(self) -> WhoIsWho:
+        """What instances say of themselves. While a new key has said nothing, the last word of the key before counts."""
+        items = self._rpc.call("storage", "list_instances")["items"]
+        said = sorted(items, key=lambda one: (one["instance_id"] == one["present_id"], one["issued"]))
+        return WhoIsWho(
+            {str(one["present_id"]): frozenset(one["tags"]) for one in said},
+            {str(one["instance_id"]): str(one["present_id"]) for one in said},
+        )
 
 
 def _item(item: FeedItem) -> dict[str, str]:

@@ -158,7 +158,7 @@ Versions = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A peer's digests of all packages that both sides may see, in 256 parts."""
+    """A peer's digests of all packages that it shows us, in 256 parts."""
 
     epoch: str
     tags: tuple[str, ...]

@@ -1,7 +1,9 @@
-"""The drift check: once a day everything that a peer and we may both see is compared by digests.
+"""The drift check: once a day everything that a peer shows us is compared by digests with what is here of it.
 
 A change feed that works brings everything, so whatever this finds is an alarm; it is fetched all the same. What is on its way
-between two lists is not drift: the feed is read once more between them.
+between two lists is not drift: the feed is read once more between them. Nor is what we have beyond what the peer shows: where
+registrations let one side see more than the other, that is so every day. Digests only say where to look; the peer's list decides.
+At most, each of the 256 buckets is listed once a check, and those in which something lacked once more.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.replication.domain.peer import Peer
-from services.replication.domain.records import PACKAGE, Buckets, Versions, unlike
+from services.replication.domain.records import PACKAGE, Versions, unlike
 from services.replication.handlers.learning import LearningHandlers
 from services.replication.ports import PeerClient, Peers, StorageService
 from shared.contracts import events
 from shared.core.errors import PeerLied, PeerUnreachable
+from shared.core.staging import EVERY_TAG
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
+_ALL = (EVERY_TAG,)
 _LONGEST_RETRY_SECONDS = 3600.0
 _LONGEST_JITTER = 1.2
 
@@ -77,33 +81,33 @@ class DriftingHandlers:
 
     def _find_and_fetch(self, peer: Peer, read_feed: Callable[[], None]) -> tuple[int, int]:
         """How many packages were missing here, and how many were different, that the check brought."""
-        theirs = self.client.buckets(peer, peer.tags)
-        ours = self.storage.digest_buckets(peer.tags, theirs.tags)
-        numbers = [number for number, digest in enumerate(theirs.digests) if digest != ours[number]]
-        if not numbers:
+        theirs = self.client.buckets(peer, _ALL)
+        ours = self.storage.digest_buckets(_ALL, theirs.tags)
+        first = self._unlike(peer, [number for number, digest in enumerate(theirs.digests) if digest != ours[number]])
+        if not first:
             return 0, 0
-        first = self._unlike(peer, theirs, numbers)
         read_feed()
-        second = self._unlike(peer, theirs, first_bytes(first))
+        second = self._unlike(peer, first_bytes(first))
         lasting = {package_id: version for package_id, version in second.items() if first.get(package_id) == version}
-        before = self._here(peer, theirs, lasting)
+        before = self._here(lasting)
         self.learning.learn_new(peer, {(PACKAGE, package_id): ".".join(version) for package_id, version in lasting.items()})
-        after = self._here(peer, theirs, lasting)
+        after = self._here(lasting)
         missing = sum(package_id in after and package_id not in before for package_id in lasting)
         different = sum(package_id in before and after.get(package_id) != before[package_id] for package_id in lasting)
         return missing, different
 
-    def _unlike(self, peer: Peer, theirs: Buckets, numbers: Iterable[int]) -> dict[str, tuple[str, str]]:
+    def _unlike(self, peer: Peer, numbers: Iterable[int]) -> dict[str, tuple[str, str]]:
+        """What the peer lists in these buckets, and we lack or have differently; whatever tags it bears here."""
         found: dict[str, tuple[str, str]] = {}
         for number in numbers:
-            listed = self.client.bucket(peer, number, peer.tags)
+            listed = self.client.bucket(peer, number, _ALL)
             in_it = {package_id: version for package_id, version in listed.items() if first_byte(package_id) == number}
-            found |= unlike(self.storage.list_bucket(number, peer.tags, theirs.tags), in_it)
+            found |= unlike(self.storage.list_bucket(number, _ALL, _ALL), in_it)
         return found
 
-    def _here(self, peer: Peer, theirs: Buckets, package_ids: Iterable[str]) -> Versions:
+    def _here(self, package_ids: Iterable[str]) -> Versions:
         wanted = set(package_ids)
-        listed = [self.storage.list_bucket(number, peer.tags, theirs.tags) for number in first_bytes(wanted)]
+        listed = [self.storage.list_bucket(number, _ALL, _ALL) for number in first_bytes(wanted)]
         return {package_id: version for bucket in listed for package_id, version in bucket.items() if package_id in wanted}
 
 

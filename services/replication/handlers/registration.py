@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.replication.domain.peer import OpenInvitation, Peer
+from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.handlers.relations import RelationsHandlers, describe_peer
 from services.replication.ports import PeerChanges, PeerClient, Peers, Signatures
 from shared.contracts import events

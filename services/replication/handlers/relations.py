@@ -59,20 +59,36 @@ class RelationsHandlers:
             NotFound: if there is no such peer.
         """
         with self.peers.changing() as changes:
-            peer = _known(changes, peer_id)
-            changes.save_peer(peer.revoked(self.clock()))
-            changes.drop_announcement(peer_id)
-            changes.drop_sources(peer_id)
-            changes.drop_deferred(peer_id)
-            changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name, person=revoked_by))
-        log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
+            self._shut_out(changes, _known(changes, peer_id), revoked_by)
         self.declare()
 
-    def revoked_elsewhere(self, event: events.InstanceRevokedV1) -> None:
-        """A steward of ours revoked an instance: if it is a peer, it is one no longer."""
-        peer = self.peers.get(event.instance_id)
-        if peer is not None and peer.state is PeerState.ACTIVE:
-            self.revoke(event.instance_id, event.revoked_by)
+    def _shut_out(self, changes: PeerChanges, peer: Peer, revoked_by: str) -> None:
+        peer_id = str(peer.peer_id)
+        changes.save_peer(peer.revoked(self.clock()))
+        changes.drop_announcement(peer_id)
+        changes.drop_sources(peer_id)
+        changes.drop_deferred(peer_id)
+        changes.dispatch(events.PeerRevokedV1(peer_id=peer_id, name=peer.name, person=revoked_by))
+        log.warning("peer_revoked", peer_id=peer_id, name=peer.name, revoked_by=revoked_by)
+
+    def follow_stewards(self) -> None:
+        """Whom a steward of ours has revoked is no peer of ours, by whichever of its ids either of us knows it, and whenever that was.
+
+        If storage cannot be reached, the next sweep does it.
+        """
+        active = [str(peer.peer_id) for peer in self.peers.all() if peer.state is PeerState.ACTIVE]
+        try:
+            revoked = self.storage.revoked_among(active) if active else {}
+        except OdstError as error:
+            log.warning("stewards_not_asked", code=error.code, error=str(error))
+            return
+        with self.peers.changing() as changes:
+            for peer_id, revoked_by in revoked.items():
+                peer = changes.peer(peer_id)
+                if peer is not None and peer.state is PeerState.ACTIVE:
+                    self._shut_out(changes, peer, revoked_by)
+        if revoked:
+            self.declare()
 
     def declare(self) -> None:
         """Tell storage all that we know of stewards and revoked peers. If it cannot be reached, the next sweep does it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from services.replication.domain.catalogue import Holding
+from services.replication.domain.catalogue import Holding, Told
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import portions
 from services.replication.ports import PeerClient, Peers, Signatures, StorageService, Together, Transfers
@@ -20,12 +20,12 @@ _PORTION, _MOST = 200, 1000
 _SECOND = 2
 
 
-def ask_holdings(client: PeerClient, peer: Peer, package_ids: Sequence[str]) -> dict[str, Holding]:
-    """What a peer has of any number of packages."""
+def ask_peer(client: PeerClient, peer: Peer, package_ids: Sequence[str]) -> Told:
+    """What a peer has of any number of packages, and, if it leaves some out, which of them it would have shown us."""
     found: dict[str, Holding] = {}
     for portion in portions(package_ids, _PORTION):
         found |= client.holdings(peer, portion)
-    return found
+    return Told(found, client.view_tags(peer) if len(found) < len(package_ids) else frozenset())
 
 
 @dataclass
@@ -59,12 +59,12 @@ class SurveyingHandlers:
         columns = {package_id: {instance: column[package_id] for instance, column in cells.items()} for package_id in wanted}
         return {"instances": instances, "packages": columns}
 
-    def _ask(self, peer: Peer, package_ids: Sequence[str]) -> dict[str, Holding]:
+    def _ask(self, peer: Peer, package_ids: Sequence[str]) -> Told:
         """What a peer says; of the first version it can only be learned that it answers."""
         if peer.protocol < _SECOND:
             self.client.status(peer)
-            return {}
-        return ask_holdings(self.client, peer, package_ids)
+            return Told()
+        return ask_peer(self.client, peer, package_ids)
 
     def _own_cells(self, package_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         here: dict[str, Holding] = {}
@@ -74,30 +74,37 @@ class SurveyingHandlers:
         return {one: _cell(here[one].cell, progress.get(one)) if one in here else _cell("absent") for one in package_ids}
 
     def _peer_cells(
-        self, peers: Sequence[Peer], answers: Sequence[dict[str, Holding] | None], package_ids: Sequence[str]
+        self, peers: Sequence[Peer], answers: Sequence[Told | None], package_ids: Sequence[str]
     ) -> list[dict[str, dict[str, Any]]]:
         sources = self.peers.sources_among(package_ids)
-        allowed = {tags: self._entitled(package_ids, tags) for tags in {peer.tags for peer in peers}}
-        return [
-            {one: _peer_cell(peer, one, answer, allowed[peer.tags], sources) for one in package_ids}
-            for peer, answer in zip(peers, answers, strict=True)
-        ]
+        views = {peer.tags for peer in peers} | {answer.shown for answer in answers if answer is not None}
+        allowed = {tags: self._entitled(package_ids, tags) for tags in views}
+        columns = []
+        for peer, answer in zip(peers, answers, strict=True):
+            shown = allowed[answer.shown] if answer is not None and peer.protocol >= _SECOND else None
+            columns.append({one: _peer_cell(peer, one, answer, allowed[peer.tags], shown, sources) for one in package_ids})
+        return columns
 
     def _entitled(self, package_ids: Sequence[str], tags: Tags) -> set[str]:
         return {one for portion in portions(package_ids, _PORTION) for one in self.storage.holdings(portion, tags)}
 
 
-def _peer_cell(
-    peer: Peer, package_id: str, answer: Mapping[str, Holding] | None, entitled: Collection[str], sources: Mapping[str, set[str]]
+def _peer_cell(  # noqa: PLR0913, PLR0917 - all that is known of one package at one peer
+    peer: Peer,
+    package_id: str,
+    answer: Told | None,
+    entitled: Collection[str],
+    shown: Collection[str] | None,
+    sources: Mapping[str, set[str]],
 ) -> dict[str, Any]:
-    if answer and package_id in answer:
-        return _cell(answer[package_id].cell, answer[package_id].percent)
-    is_heard = answer is not None and peer.protocol >= _SECOND
-    if not is_heard and str(peer.peer_id) in sources.get(package_id, ()):
+    """`entitled` are the packages that the peer may see here, `shown` those that we may see there; None if it does not say."""
+    if answer is not None and package_id in answer.holdings:
+        return _cell(answer.holdings[package_id].cell, answer.holdings[package_id].percent)
+    if shown is None and str(peer.peer_id) in sources.get(package_id, ()):
         return _cell("there")
     if package_id not in entitled:
         return _cell("not_entitled")
-    return _cell("absent" if is_heard else "unknown")
+    return _cell("absent" if shown is not None and package_id in shown else "unknown")
 
 
 def _cell(state: str, percent: int | None = None) -> dict[str, Any]:

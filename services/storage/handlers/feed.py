@@ -119,7 +119,10 @@ class FeedHandlers:
         return {"items": items, "next": found[-1].package_id if len(found) == limit else None}
 
     def digest_buckets(self, shown: Collection[str], seen: Collection[str]) -> dict[str, Any]:
-        """256 digests of what both sides may see: `shown` are the tags that we let the peer see, `seen` those that it lets us see."""
+        """256 digests of the packages that have one of `shown` and one of `seen`, or no staging tag.
+
+        To a peer, `shown` are the tags that we let it see, and `seen` those that it means.
+        """
         made = {bucket: _digest(members) for bucket, members in groupby(self._shared(shown, seen), key=_bucket_of)}
         nothing = _digest(())
         return {"epoch": self.catalogue.feed_position()[0], "buckets": [made.get(f"{number:02x}", nothing) for number in range(256)]}

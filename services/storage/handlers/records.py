@@ -36,6 +36,10 @@ PEERS = "peers"
 NOT_DELIVERED = "NOT_DELIVERED"
 """Code of a package whose manifest the peer did not give: replication asks again, and reports nobody."""
 _AT_ONCE = 200
+_CONTESTED = "contested"
+"""Flag: all that one key was rotated to, once that is more than one."""
+_MOST_RIVALS = 8
+"""Whoever has a key can sign any number of rotations; beyond this nobody is told of one more."""
 
 
 @dataclass
@@ -236,18 +240,32 @@ class RecordHandlers:
         if peer_id is not None and changes.rotation(rotation.old) is None:
             strangers.admit(rotation.old, rotation.new)
         known = changes.rotation(rotation.old)
-        if peer_id is not None and rotation.old in self.settler.house().ids and (known is None or known.rotation != rotation):
+        if known and known.rotation == rotation:
+            return False
+        if peer_id is not None and rotation.old in self.settler.house().ids:
+            self._tell_contest(changes, rotation.old, known.rotation.new if known else rotation.old, rotation.new)
             raise RecordRefused("this is a key of ours, and we did not rotate it to that one: somebody has it")
         if known and (known.rotation.stamp, known.rotation.new.text) <= (rotation.stamp, rotation.new.text):
-            if known.rotation != rotation:
-                raise RecordRefused("this key was rotated to another one before")
-            return False
+            self._tell_contest(changes, rotation.old, known.rotation.new, rotation.new)
+            raise RecordRefused("this key was rotated to another one before")
+        if known:
+            self._tell_contest(changes, rotation.old, rotation.new, known.rotation.new)
         kept = KeptRotation(rotation, envelope)
         changes.save_rotation(kept)
         changes.stamp(rotation_row(kept))
         new_key = base64.b64encode(rotation.new_key).decode()
         changes.dispatch(events.InstanceRotatedV1(old_id=str(rotation.old), new_id=str(rotation.new), new_key=new_key))
         return True
+
+    def _tell_contest(self, changes: Changes, old: InstanceId, counts: InstanceId, rival: InstanceId) -> None:
+        """Two have the same old key. The records cannot say who is who, so people must: they are told, once of each rival."""
+        known = set(changes.flag_value(_CONTESTED, old.text).split())
+        seen = known | {counts.text, rival.text}
+        if counts == rival or seen == known or len(seen) > _MOST_RIVALS:
+            return
+        changes.flag(_CONTESTED, old.text, " ".join(sorted(seen)))
+        changes.dispatch(events.InstanceContestedV1(old_id=str(old), new_id=str(counts), rival_id=str(rival)))
+        log.error("instance_contested", old_id=str(old), new_id=str(counts), rival_id=str(rival))
 
     def _new_revocations(self, before: Trust, after: Trust) -> list[events.InstanceRevokedV1]:
         """Whom our stewards revoked just now: our own registration of it is to end too."""

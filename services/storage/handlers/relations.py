@@ -109,6 +109,16 @@ class RelationHandlers:
             changes.dispatch(events.CatalogueChangedV1())
         log.info("charter_issued", stamp=str(stamp), stewards=len(stewards), revoked=len(revoked))
 
+    def revoked_among(self, instance_ids: Sequence[str]) -> dict[str, Any]:
+        """Which of these instances our stewards have revoked, under any of their ids, and who did. Our own word is no part of it.
+
+        A steward's clock may be a little ahead: what it revoked counts at once all the same.
+        """
+        own, now, trust = InstanceId(self.signer.identity[0]), self.clock(), self._trust()
+        judges = trust.stewards_of(own, Stamp.of(now)) - {trust.present(own)}
+        found = {one: trust.revoker_of(InstanceId.parse(one), Stamp.of(now + MAX_AHEAD), judges) for one in instance_ids}
+        return {"revoked": {one: str(revoker) for one, revoker in found.items() if revoker is not None}}
+
     # Watching others
 
     def _watch(self) -> None:

@@ -162,6 +162,18 @@ class InstanceRotatedV1(Event):
     """Who had it done, if it was done here."""
 
 
+class InstanceContestedV1(Event):
+    """A security event: one key was replaced by two different ones, so somebody has it who should not. Which one counts proves nothing."""
+
+    type: ClassVar[str] = "instance.contested.v1"
+    source: ClassVar[str] = "storage"
+    old_id: str
+    new_id: str
+    """The id that counts here as what it became."""
+    rival_id: str
+    """The id that it became by the other rotation."""
+
+
 class CatalogueDriftedV1(Event):
     """The drift check found records that the change feed should have brought; they were fetched."""
 

@@ -29,6 +29,7 @@ from shared.core.digest import CHUNK_SIZE
 from shared.core.errors import PeerUnreachable
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
+from shared.core.staging import Tags
 from shared.testing.builders import Signed
 from shared.testing.fakes.storage_service import bucket_digests, version_of
 
@@ -189,6 +190,10 @@ class FakePeerClient:
     def status(self, peer: Peer) -> dict[str, Any]:
         """It answers."""
         return {"protocol": [self._reach(peer, "status", None).protocol]}
+
+    def view_tags(self, peer: Peer) -> Tags:
+        """What it lets us see."""
+        return frozenset(self._reach(peer, "status", None).seen_tags)
 
     def manifest(self, peer: Peer, package_id: str) -> bytes:
         """The envelope, or what the site says it is."""

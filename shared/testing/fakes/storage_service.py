@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.replication.domain.catalogue import WANTED, Holding, Outline
+from services.replication.domain.catalogue import WANTED, Holding, Outline, WhoIsWho
 from services.replication.domain.records import CHARTER, PACKAGE, ROTATION, FeedItem, Key, Records, Refusal, claimed_id
 from shared.core.errors import NotFound
 from shared.core.meta import digest_of
@@ -58,6 +58,9 @@ class FakeStorageService:
     admitted: list[Mapping[str, str]] = field(default_factory=list)
     catalogue: list[Outline] = field(default_factory=list)
     borne: dict[str, Collection[str]] = field(default_factory=dict)
+    present_ids: dict[str, str] = field(default_factory=dict)
+    revoked: dict[str, str] = field(default_factory=dict)
+    """Whom stewards have revoked, and which."""
 
     def wants(self, *packages: Signed) -> None:
         """These are wanted."""
@@ -167,6 +170,12 @@ class FakeStorageService:
             raise self.fails
         self.declared.append((list(stewards), list(revoked)))
 
-    def borne_tags(self) -> Mapping[str, Collection[str]]:
+    def revoked_among(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """By the word of stewards."""
+        if self.fails is not None:
+            raise self.fails
+        return {one: self.revoked[one] for one in instance_ids if one in self.revoked}
+
+    def who_is_who(self) -> WhoIsWho:
         """By their own word."""
-        return self.borne
+        return WhoIsWho(self.borne, self.present_ids)

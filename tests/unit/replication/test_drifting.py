@@ -147,17 +147,33 @@ def test_what_we_refused_is_no_drift(bench: Bench) -> None:
     assert "records" not in [what for what, _ in site.asked]
 
 
-def test_the_tags_of_both_sides_are_compared(bench: Bench) -> None:
-    """We say what we let the peer see, it says what it lets us see."""
+def test_what_the_peer_shows_is_compared_whatever_we_show(bench: Bench) -> None:
+    """It is asked for all that it lets us see, and ours are digested by its view of us; what its list names is looked for among all."""
     peer, site = due(bench, COMMON, tags=frozenset({"test"}))
-    site.seen_tags, seen = ("production",), list[tuple[object, object]]()
-    digest = bench.storage.digest_buckets
-    bench.storage.digest_buckets = lambda shown, seen_by_us: seen.append((shown, seen_by_us)) or digest(shown, seen_by_us)  # type: ignore[method-assign,func-returns-value]
+    site.seen_tags, asked = ("production",), list[tuple[object, ...]]()
+    site.in_feed = False
+    site.shows(LOST)
+    digest, listed = bench.storage.digest_buckets, bench.storage.list_bucket
+    bench.storage.digest_buckets = lambda *views: asked.append(views) or digest(*views)  # type: ignore[method-assign,func-returns-value]
+    bench.storage.list_bucket = lambda _, *views: asked.append(views) or listed(_, *views)  # type: ignore[method-assign,func-returns-value]
 
     bench.pull(peer)
 
-    assert dict(site.asked)["buckets"] == ["test"]
-    assert seen == [(frozenset({"test"}), ("production",))]
+    assert dict(site.asked)["buckets"] == ["*"]
+    assert asked[0] == (("*",), ("production",))
+    assert set(asked[1:]) == {(("*",), ("*",))}
+    assert [(event.missing, event.different) for event in drifted(bench)] == [(1, 0)]
+
+
+def test_what_only_we_have_costs_one_list_a_bucket(bench: Bench) -> None:
+    """Where the peer sees less than it shows, digests differ every day: its feed is not read again for that."""
+    peer, site = due(bench, COMMON)
+    del site.gives[PACKAGE, COMMON.package_id]
+
+    bench.pull(peer)
+
+    assert [what for what, _ in site.asked] == ["changes", "buckets", "bucket"]
+    assert bench.peer(peer).drift_checks == 1
 
 
 def test_the_first_check_is_within_a_day_and_then_daily(bench: Bench) -> None:

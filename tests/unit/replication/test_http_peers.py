@@ -106,6 +106,14 @@ def test_holdings_are_read(site: Site) -> None:
     assert site.last == ("POST", "/ods/v1/holdings", {"packages": [PACKAGE_ID]})
 
 
+@pytest.mark.parametrize(("said", "shown"), [({"view_tags": ["test", "*"]}, {"test", "*"}), ({}, set())])
+def test_what_a_peer_lets_us_see_is_in_its_status(site: Site, said: Any, shown: set[str]) -> None:
+    """One that does not say lets us see what everybody may."""
+    site.document = {"name": "B"} | said
+
+    assert client.view_tags(site.peer) == shown
+
+
 def test_buckets_are_asked_for_by_our_tags(site: Site) -> None:
     """In the query, in order."""
     site.document = BUCKETS
@@ -175,6 +183,8 @@ def bucket(peer: Peer) -> Any:
         (records, {"packages": [{"id": PACKAGE_ID, "manifest": "no base64!"}]}),
         (records, {"packages": [{"meta": []}]}),
         (records, {"charters": [None]}),
+        (client.view_tags, {"view_tags": "*"}),
+        (client.view_tags, {"view_tags": [1]}),
         (holdings, {"packages": []}),
         (holdings, {"packages": {PACKAGE_ID: {"state": "wanted", "bytes_here": False, "percent": 101}}}),
         (holdings, {"packages": {PACKAGE_ID: {"state": "<b>", "bytes_here": False}}}),

@@ -16,6 +16,7 @@ from shared.testing.builders import signed, some_bytes
 from tests.unit.replication.replication_bench import Bench
 
 ONE, TWO = (f"{number}0000000-0000-4000-8000-000000000000" for number in range(2))
+EVERY = ("*",)
 TEST, PRODUCTION, BOTH = frozenset({"test"}), frozenset({"production"}), frozenset({"test", "production"})
 
 
@@ -27,7 +28,8 @@ def bench(tmp_path: Path) -> Bench:
 
 def outline(package_id: str = ONE, tags: frozenset[str] = frozenset(), state: str = "published", **fields: Any) -> Outline:
     """A package of ten bytes here."""
-    return Outline(package_id, f"{package_id[0]}.pkg", 10, tags, state, fields.get("bytes_here", state == "published"))
+    here = fields.get("bytes_here", state == "published")
+    return Outline(package_id, f"{package_id[0]}.pkg", 10, tags, state, here, fields.get("origin", ""))
 
 
 def cells(bench: Bench, package_id: str = ONE) -> dict[str, Any]:
@@ -75,6 +77,19 @@ def test_who_does_not_say_is_guessed_from_its_feed(bench: Bench) -> None:
     assert cells(bench, TWO) == {"US": "there", "away": "not_entitled", "old": "there", "silent": "not_entitled"}
     reachable = {one["name"]: one["reachable"] for one in bench.surveying.matrix([ONE])["instances"]}
     assert reachable == {"US": True, "away": False, "old": True, "silent": True}
+
+
+def test_silence_is_absence_only_where_the_peer_would_show_the_package(bench: Bench) -> None:
+    """A peer leaves out what its registration does not let us see: of that nothing is known, also if it answers."""
+    bench.storage.catalogue = [outline(), outline(TWO, TEST)]
+    bench.meet("one-way", protocol=2, tags=TEST)
+    _, open_site = bench.meet("open", protocol=2, tags=TEST)
+    open_site.seen_tags = ("test",)
+
+    assert cells(bench) == {"US": "there", "one-way": "absent", "open": "absent"}
+    assert cells(bench, TWO) == {"US": "there", "one-way": "unknown", "open": "absent"}
+    open_site.held[TWO] = Holding("published", bytes_here=True)
+    assert cells(bench, TWO)["open"] == "there"
 
 
 def test_a_package_on_its_way_to_here_has_a_share(bench: Bench) -> None:
@@ -127,7 +142,8 @@ def test_the_plan_says_what_comes_here(bench: Bench) -> None:
 )
 def test_the_plan_says_what_goes_to_a_peer(bench: Bench, tags: Any, seen: Any, borne: Any, goes: bool) -> None:  # noqa: FBT001
     """What it may see by its registration, and wants by its own word; only what is current here."""
-    peer, _ = bench.meet("B", tags=seen, protocol=2)
+    peer, site = bench.meet("B", tags=seen, protocol=2)
+    site.seen_tags = EVERY
     bench.storage.borne = {str(peer.peer_id): borne} if borne is not None else {}
     bench.storage.catalogue = [outline(tags=tags), outline(TWO, tags, "superseded", bytes_here=True)]
 
@@ -151,6 +167,66 @@ def test_what_a_peer_has_does_not_go_there(bench: Bench) -> None:
     assert bench.foreseeing.plan(ONE, None)["items"] == []
 
 
+@pytest.mark.parametrize("state", ["superseded", "quarantined", "deleted", "withheld"])
+def test_what_a_peer_has_settled_otherwise_does_not_go_there(bench: Bench, state: str) -> None:
+    """It knows the package, and does not want its bytes: now, or, but for what is only withheld, with other tags either."""
+    bench.storage.catalogue = [outline(tags=TEST)]
+    _, site = bench.meet("B", tags=BOTH, protocol=2)
+    site.seen_tags, site.held[ONE] = EVERY, Holding(state, bytes_here=False)
+
+    assert bench.foreseeing.plan(None, None)["items"] == []
+    moved = [item["to"] for item in bench.foreseeing.plan(ONE, ["test", "production"])["items"]]
+    assert moved == (["B"] if state == "withheld" else [])
+
+
+def test_the_plan_says_what_it_cannot_know(bench: Bench) -> None:
+    """A peer that does not show us such packages may have it long since: no move is foreseen for ever, and nothing is kept silent."""
+    bench.storage.catalogue = [outline(tags=TEST)]
+    bench.meet("one-way", tags=BOTH, protocol=2)
+    _, away = bench.meet("away", tags=TEST, protocol=2)
+    away.away = True
+
+    plan, narrowed = bench.foreseeing.plan(None, None), bench.foreseeing.plan(ONE, ["production"])
+
+    assert (plan["items"], plan["bytes"]) == ([], 0)
+    assert [(entry["package_id"], entry["to"]) for entry in plan["unknown"]] == [(ONE, "one-way"), (ONE, "away")]
+    assert "does not let us see" in plan["unknown"][0]["why"]
+    assert ([entry["to"] for entry in narrowed["unknown"]], narrowed["items"]) == (["one-way", "away"], [])
+
+
+def test_who_has_not_been_let_see_it_yet_is_taken_not_to_have_it(bench: Bench) -> None:
+    """A promotion is foreseen also towards a peer that shows us nothing."""
+    bench.storage.catalogue = [outline(tags=TEST)]
+    bench.meet("producer", tags=PRODUCTION, protocol=2)
+
+    plan = bench.foreseeing.plan(ONE, ["test", "production"])
+
+    assert ([item["to"] for item in plan["items"]], plan["unknown"]) == (["producer"], [])
+
+
+def test_who_made_a_package_keeps_it_under_every_key_that_it_had(bench: Bench) -> None:
+    """Neither here nor at a peer is it withdrawn from its origin, whichever id stands in the manifest, or in the registration."""
+    peer, _ = bench.meet("B", tags=TEST, protocol=2)
+    bench.storage.present_ids = {"OUR-OLD": bench.signatures.identity[0], "THEIR-OLD": "THEIR-NEW", str(peer.peer_id): "THEIR-NEW"}
+    with bench.peers.changing() as changes:
+        changes.add_sources(str(peer.peer_id), [ONE, TWO])
+    bench.storage.catalogue = [outline(tags=TEST, origin="OUR-OLD"), outline(TWO, TEST, origin="THEIR-OLD")]
+
+    withdrawn = {one: [entry["to"] for entry in bench.foreseeing.plan(one, ["production"])["withdrawals"]] for one in (ONE, TWO)}
+
+    assert withdrawn == {ONE: ["B"], TWO: ["US"]}
+
+
+def test_what_a_peer_bears_is_found_by_its_present_id(bench: Bench) -> None:
+    """Its registration here may have the id that it had before."""
+    peer, site = bench.meet("B", tags=BOTH, protocol=2)
+    site.seen_tags = EVERY
+    bench.storage.present_ids, bench.storage.borne = {str(peer.peer_id): "NEW"}, {"NEW": PRODUCTION}
+    bench.storage.catalogue = [outline(tags=TEST), outline(TWO, PRODUCTION)]
+
+    assert [item["package_id"] for item in bench.foreseeing.plan(None, None)["items"]] == [TWO]
+
+
 def test_a_long_plan_is_cut_and_says_so(bench: Bench) -> None:
     """The bytes are those of all."""
     bench.meet("B")
@@ -166,7 +242,8 @@ def test_what_other_tags_would_move(bench: Bench) -> None:
     bench.storage.catalogue = [outline(tags=TEST)]
     tester, _ = bench.meet("tester", tags=TEST, protocol=2)
     bench.meet("producer", tags=PRODUCTION, protocol=2)
-    bench.meet("both", tags=BOTH, protocol=2)
+    _, both = bench.meet("both", tags=BOTH, protocol=2)
+    both.seen_tags = EVERY
     with bench.peers.changing() as changes:
         changes.add_sources(str(tester.peer_id), [ONE])
 

@@ -149,13 +149,29 @@ def test_declaring_can_wait(bench: Bench) -> None:
 
 
 def test_whom_a_steward_revoked_is_no_peer(bench: Bench) -> None:
-    """Once; an instance that is none of ours is no concern."""
+    """Once, and others stay; storage knows the ids that an instance had. Our charter says so too."""
     peer, _ = bench.meet("B")
-    for instance_id in (str(peer.peer_id), str(peer.peer_id), "A" * 52):
-        bench.relations.revoked_elsewhere(events.InstanceRevokedV1(instance_id=instance_id, revoked_by="C"))
+    other, _ = bench.meet("C")
+    bench.storage.revoked = {str(peer.peer_id): "STEWARD", "A" * 52: "STEWARD"}
+    for _ in range(2):
+        bench.relations.follow_stewards()
+
+    assert (bench.peer(peer).state, bench.peer(other).state) == (PeerState.REVOKED, PeerState.ACTIVE)
+    assert bench.said == [events.PeerRevokedV1(peer_id=str(peer.peer_id), name="B", person="STEWARD")]
+    assert [one["instance_id"] for one in bench.storage.declared[-1][1]] == [str(peer.peer_id)]
+
+
+def test_stewards_are_asked_again_if_storage_was_away(bench: Bench) -> None:
+    """Nobody is revoked meanwhile, and nothing fails."""
+    peer, _ = bench.meet("B")
+    bench.storage.revoked, bench.storage.fails = {str(peer.peer_id): "STEWARD"}, ServiceUnavailable("not running")
+    bench.relations.follow_stewards()
+    assert bench.peer(peer).state is PeerState.ACTIVE
+
+    bench.storage.fails = None
+    bench.relations.follow_stewards()
 
     assert bench.peer(peer).state is PeerState.REVOKED
-    assert [event.type for event in bench.said] == ["peer.revoked.v1"]
 
 
 def test_a_peer_with_an_error_is_asked_at_once_when_it_is_heard(bench: Bench) -> None:

@@ -326,7 +326,7 @@ def test_a_rotation_is_told_once(bench: Bench) -> None:
 
 
 def test_a_rival_rotation_is_refused(bench: Bench) -> None:
-    """Whoever steals the old key later cannot lead the identity elsewhere."""
+    """Of two, the one with the later stamp counts nowhere, in whatever order they come."""
     new, thief = Author(), Author()
     bench.learn(rotations=[ORIGIN.rotation(new, later(0))])
 
