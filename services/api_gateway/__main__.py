@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from typing import Any
 
@@ -48,7 +49,9 @@ class Gateway(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """The application, made in the worker process."""
         configure("api_gateway", self.settings.log_level, self.settings.log_format)
-        return closing_when_asked(create_app(self.settings))
+        app = create_app(self.settings)
+        atexit.register(app.extensions["odst_acts"].flush)
+        return closing_when_asked(app)
 
 
 def main() -> int:

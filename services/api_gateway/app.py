@@ -7,15 +7,18 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, uploads
+from services.api_gateway.http.acts import Acts
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.keys import InstanceKey
 from shared.runtime.logging import CORRELATION_HEADER, bind_correlation_id, correlation_id, get_logger
+from shared.runtime.spooling import SpoolingDispatcher
 
 log = get_logger(__name__)
 _QUIET = ("/healthz", "/readyz", "/metrics")
@@ -30,6 +33,7 @@ def create_app(settings: ApiGatewaySettings) -> Flask:
             FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20),
             InstanceKey.load_or_create(settings.layout),
             DeadLetters(settings.amqp_uri, settings.broker_timeout_seconds),
+            SpoolingDispatcher(settings.bus.publisher("api_gateway"), settings.layout.unsaid),
         )
     )
 
@@ -45,6 +49,8 @@ def assemble(outside: Outside) -> Flask:
     problems.install(app)
     app.before_request(_begin)
     app.after_request(_end)
+    _write_down_acts(app, outside)
+    _believe_proxies(app, outside.settings.trusted_proxies)
     guard = auth.Guard(outside.services)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
     app.register_blueprint(admin.doors(outside.services, outside.settings, guard))
@@ -55,6 +61,22 @@ def assemble(outside: Outside) -> Flask:
     app.register_blueprint(metrics.doors(outside))
     app.register_blueprint(openapi.doors())
     return app
+
+
+def _write_down_acts(app: Flask, outside: Outside) -> None:
+    acts = Acts(outside.events.dispatch, time.monotonic)
+    app.extensions["odst_acts"] = acts
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        acts.note(response)
+        return response
+
+
+def _believe_proxies(app: Flask, number: int) -> None:
+    """Take the caller's address from X-Forwarded-For, of which so many proxies in front have each added one."""
+    if number:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=number, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
 
 
 def _begin() -> None:

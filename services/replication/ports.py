@@ -12,9 +12,12 @@ from services.replication.domain.catalogue import Holding, Outline
 from services.replication.domain.peer import OpenInvitation, Peer
 from services.replication.domain.records import Buckets, Deferred, FeedItem, FeedPage, Key, Records, Refusal, Versions
 from services.replication.domain.transfer import Claim, Transfer
+from services.replication.domain.witnessing import Held
 from shared.contracts.events import Event
 from shared.core.charter import Rotation
+from shared.core.checkpoint import Checkpoint, Receipt
 from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
+from shared.core.identity import InstanceId
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
 
@@ -96,7 +99,7 @@ class PeerChanges(Protocol):
         """Remember a nonce; False if it was seen before."""
 
     def rename_peer(self, old_id: str, peer: Peer) -> None:
-        """Replace a peer by itself under another id: its sources, announcements and deferred records follow."""
+        """Replace a peer by itself under another id: its sources, announcements, deferred records and checkpoints follow."""
 
     def add_sources(self, peer_id: str, package_ids: Sequence[str], *, has_bytes: bool = True) -> None:
         """This peer has these packages; without bytes, it knows them."""
@@ -112,6 +115,15 @@ class PeerChanges(Protocol):
 
     def retry_refused(self, now: dt.datetime) -> None:
         """Have all that was refused for want of trust tried again: we know more now."""
+
+    def witnessed(self, peer_id: str) -> Sequence[Held]:
+        """What this peer told of its audit log, in the order of its entries."""
+
+    def save_witnessed(self, peer_id: str, held: Held) -> None:
+        """Insert or replace."""
+
+    def drop_witnessed(self, peer_id: str, keys: Sequence[tuple[int, str]]) -> None:
+        """These need not be kept."""
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung; several wishes are one ring."""
@@ -267,6 +279,12 @@ class PeerClient(Protocol):
     def rotate(self, peer: Peer, rotations: Sequence[bytes]) -> None:
         """`POST /ods/v1/rotations`: all of ours, oldest first; the last one ends in our present key."""
 
+    def witness(self, peer: Peer, checkpoint: bytes) -> bytes:
+        """`POST /ods/v1/witnesses`: the peer's receipt, not yet checked."""
+
+    def witnessed(self, peer: Peer) -> Sequence[bytes]:
+        """`GET /ods/v1/witnesses`: the checkpoints that the peer holds of us, not yet checked."""
+
     def status(self, peer: Peer) -> dict[str, Any]:
         """`GET /ods/v1/status`."""
 
@@ -337,6 +355,44 @@ class StorageService(Protocol):
 
     def borne_tags(self) -> Mapping[str, Collection[str]]:
         """The staging tags that instances bear by their own word, by instance id."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCheckpoint:
+    """Our last checkpoint, and who has signed that it was told of it."""
+
+    number: int
+    envelope: bytes
+    witnesses: frozenset[str]
+
+
+class DirectoryService(Protocol):
+    """Our own audit log, over RPC."""
+
+    def latest_checkpoint(self) -> OwnCheckpoint | None:
+        """Our last checkpoint, if there is one that was signed with our present key."""
+
+    def keep_receipt(self, peer_id: str, receipt: bytes) -> None:
+        """A peer has witnessed it.
+
+        Raises:
+            RecordInvalid: if the peer did not sign the receipt.
+            Conflict: if it is for something else.
+        """
+
+
+class CheckpointSignatures(Protocol):
+    """Signing and reading what is said of audit logs."""
+
+    def open_checkpoint(self, envelope: bytes) -> Checkpoint:
+        """Read a checkpoint.
+
+        Raises:
+            RecordInvalid: if it is none, or not signed by whom it says.
+        """
+
+    def sign_receipt(self, make: Callable[[tuple[InstanceId, bytes]], Receipt]) -> bytes:
+        """The envelope of the receipt that `make` makes of our id and key."""
 
 
 class Background(Protocol):

@@ -148,17 +148,20 @@ def check_run(links: Sequence[Link], after: Position) -> list[Fault]:
 
 
 def check_anchors(links: Iterable[Link], anchors: Iterable[Anchor], held: int = 0) -> list[Fault]:
-    """What the entries say otherwise than who remembers them. `held` is the number up to which anchors were right before."""
+    """What the entries say otherwise than who remembers them, told once, at the first difference.
+
+    `held` is the number up to which somebody's memory agreed before.
+    """
     found = {link.number: link.hash for link in links}
-    faults = []
-    for anchor in sorted(anchors, key=lambda one: one.number):
-        known = found.get(anchor.number)
-        if known == anchor.hash:
-            held = max(held, anchor.number)
-        elif known is not None:
-            detail = f"{anchor.witness} has another hash for entry {anchor.number}: something from {held + 1} to {anchor.number} was changed"
-            faults.append(Fault(Wrong.REWRITTEN, held + 1, anchor.number, f"{detail}, and the hashes after it were made anew"))
-    return faults
+    told = sorted((anchor for anchor in anchors if anchor.number in found), key=lambda one: one.number)
+    differ = [anchor for anchor in told if found[anchor.number] != anchor.hash]
+    if not differ:
+        return []
+    first = differ[0]
+    held = max([held, *(one.number for one in told if one.number < first.number)])
+    others = f"; so have {len(differ) - 1} more" if len(differ) > 1 else ""
+    detail = f"{first.witness} has another hash for entry {first.number}{others}: something from {held + 1} to {first.number} was changed"
+    return [Fault(Wrong.REWRITTEN, held + 1, first.number, f"{detail}, and the hashes after it were made anew")]
 
 
 def check_end(last: int, anchors: Iterable[Anchor]) -> list[Fault]:

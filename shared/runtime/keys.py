@@ -250,6 +250,11 @@ def trusted_rotation(envelope_bytes: bytes) -> Rotation:
     return Rotation.parse(_trusted_payload(envelope_bytes))
 
 
+def trusted_checkpoint(envelope_bytes: bytes) -> Checkpoint:
+    """A checkpoint out of our own database."""
+    return Checkpoint.parse(_trusted_payload(envelope_bytes))
+
+
 def open_meta(envelope_bytes: bytes) -> MetaRecord:
     """Read a meta record, if its author signed it.
 

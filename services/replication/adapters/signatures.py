@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from services.replication.ports import Sender, SenderClockDiffers
+from shared.core.checkpoint import Checkpoint, Receipt
+from shared.core.identity import InstanceId
 from shared.runtime import http_signatures
-from shared.runtime.keys import InstanceKey
+from shared.runtime.keys import InstanceKey, open_checkpoint
 
 
 class KeySignatures:
-    """`Signatures` with the key of this instance."""
+    """`Signatures` and `CheckpointSignatures` with the key of this instance."""
 
     def __init__(self, key: InstanceKey) -> None:
         """`key` is loaded by the wiring."""
@@ -36,3 +38,11 @@ class KeySignatures:
     def verify_body(self, request: dict[str, Any], body: bytes) -> None:
         """Accept a body only if it has the digest that was signed."""
         http_signatures.check_body(request["headers"], body)
+
+    def open_checkpoint(self, envelope: bytes) -> Checkpoint:
+        """Read a checkpoint."""
+        return open_checkpoint(envelope)
+
+    def sign_receipt(self, make: Callable[[tuple[InstanceId, bytes]], Receipt]) -> bytes:
+        """The envelope of a receipt."""
+        return self._key.sign_receipt(make((self._key.instance_id, self._key.public_bytes)))
