@@ -66,7 +66,7 @@ class SpoolingDispatcher:
             temporary.replace(path)
             self._sync_folder()
         except OSError as error:
-            log.error("event_lost", error=str(error), event_type=envelope.type, data=envelope.data)
+            log.exception("event_lost", error=str(error), event_type=envelope.type, data=envelope.data)
             return
         self._say_later()
 
@@ -96,7 +96,7 @@ class SpoolingDispatcher:
             except ServiceUnavailable:
                 return False
             except (OSError, ValidationError) as error:
-                log.error("event_unreadable", file=path.name, error=str(error))
+                log.warning("event_unreadable", file=path.name, error=str(error))
                 path.replace(path.with_suffix(".unreadable"))
                 continue
             path.unlink(missing_ok=True)

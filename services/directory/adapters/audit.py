@@ -64,7 +64,7 @@ class DatabaseAuditLog:
 
     def hashes(self, numbers: Collection[int]) -> dict[int, str]:
         """The hashes that stand with these entries."""
-        wanted, found = list(numbers), {}
+        wanted, found = list(numbers), dict[int, str]()
         with self._database.read() as connection:
             for start in range(0, len(wanted), _PORTION):
                 part = AUDIT.c.number.in_(wanted[start : start + _PORTION])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -53,10 +54,9 @@ def kept_of(row: Any) -> Kept:
 def link_of(row: Any) -> Link:
     """A row as a link of the chain, exactly as it stands there."""
     fields = {name: getattr(row, name) for name in (*_ENTRY_FIELDS, "number", "previous")}
-    try:
+    # What is no JSON stays a text, and so has another hash than it had.
+    with contextlib.suppress(ValueError, RecursionError):
         fields["data"] = json.loads(row.data)
-    except (ValueError, RecursionError):
-        pass  # as text it has another hash than it had, which is the point
     return Link(row.number, row.previous, text_of(fields), row.hash)
 
 

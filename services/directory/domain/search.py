@@ -42,7 +42,8 @@ class Search:
         unknown = given.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise InvalidInput(f"there is no filter {', '.join(sorted(map(str, unknown)))[:200]}", "QUERY_INVALID")
-        return cls(**{name: _time(name, value) if name in _TIMES else _text(name, value) for name, value in given.items()})
+        read: dict[str, Any] = {name: _time(name, value) if name in _TIMES else _text(name, value) for name, value in given.items()}
+        return cls(**read)
 
     def finds(self, entry: Entry, data: str) -> bool:
         """True if an entry is looked for; `data` is its data as JSON."""
@@ -69,8 +70,8 @@ def _text(name: str, value: Any) -> str:
 def _time(name: str, value: Any) -> dt.datetime:
     try:
         time = dt.datetime.fromisoformat(value)
-        if time.tzinfo is None:
-            raise ValueError
-        return time.astimezone(dt.UTC)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"{name} is a time as in RFC 3339, such as 2026-01-31T12:00:00Z", "QUERY_INVALID") from error
+        if time.tzinfo is not None:
+            return time.astimezone(dt.UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidInput(f"{name} is a time as in RFC 3339, such as 2026-01-31T12:00:00Z", "QUERY_INVALID")

@@ -22,8 +22,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 class _Place:
     """How far a check has come: behind this entry; and up to which one something else agreed with the chain."""
 
-    at: Position = Position()
-    held: int = 0
+    at: Position
+    held: int
 
     def __str__(self) -> str:
         return f"{self.at.number}.{self.at.hash}.{self.held}"
@@ -31,7 +31,7 @@ class _Place:
     @classmethod
     def read(cls, text: Any) -> _Place:
         if text is None:
-            return cls()
+            return cls(Position(), 0)
         found = _PLACE.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID")

@@ -72,7 +72,9 @@ def receipt(document: dict[str, Any]) -> bytes:
 
 def checkpoints(document: dict[str, Any]) -> list[bytes]:
     """Envelopes of checkpoints, unopened."""
-    return _read("the list of checkpoints", lambda: [base64.b64decode(_match(_BASE64, one)) for one in _few(document["checkpoints"], PORTION)])
+    return _read(
+        "the list of checkpoints", lambda: [base64.b64decode(_match(_BASE64, one)) for one in _few(document["checkpoints"], PORTION)]
+    )
 
 
 def _read(what: str, reading: Callable[[], _T]) -> _T:

@@ -84,9 +84,7 @@ class WitnessingHandlers:
         changes.save_witnessed(peer_id, told)
         changes.drop_witnessed(peer_id, [one.key for one in to_forget([*held, told], self.clock())])
 
-    def _raise_alarm(
-        self, changes: PeerChanges, peer_id: str, told: Held, held: Sequence[Held], against: tuple[Checkpoint, str]
-    ) -> None:
+    def _raise_alarm(self, changes: PeerChanges, peer_id: str, told: Held, held: Sequence[Held], against: tuple[Checkpoint, str]) -> None:
         proofs = [one for one in held if one.contradicts]
         if told.key in {one.key for one in proofs} or len(proofs) >= KEPT_CONTRADICTIONS:
             return

@@ -31,5 +31,5 @@ class DoorActedV1(Event):
     """And the code of the problem, if it was one."""
     times: Size = 1
     """How many calls this entry stands for: refusals, and reading again, are counted together."""
-    details: dict[str, str] = {}
+    details: dict[str, str] = Field(default_factory=dict)
     """What else says what was asked for."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -43,7 +44,7 @@ def upgrade() -> None:
 
 def _chain(connection: sa.Connection) -> None:
     """As `shared.core.audit_chain` does it; written out here, because what a migration did must not change later."""
-    columns = [sa.column(name) for name in ("number", "data", "previous", "hash", *_FIELDS)]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in ("number", "data", "previous", "hash", *_FIELDS)]
     audit = sa.table("audit", *columns)
     number, before = 0, "0" * 64
     while True:
