@@ -77,6 +77,15 @@ class Client:
         """The `items` of a list."""
         return list(self.get(path, limit=limit)["items"])
 
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The bytes at `/api/v1/<path>`, in blocks."""
+        params = {key: value for key, value in query.items() if value is not None}
+        with self._send("GET", f"{self.url}/api/v1/{path}", params=params, stream=True) as answer:
+            try:
+                yield from answer.iter_content(_BLOCK)
+            except requests.RequestException as error:
+                raise CallFailed("INCOMPLETE", "the answer broke off; what was written so far is not all of it") from error
+
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """All pages of a list that has them."""
         after: str | None = None

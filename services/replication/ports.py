@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.replication.domain.catalogue import Holding, Outline
-from services.replication.domain.peer import OpenInvitation, Peer
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, Sender
 from services.replication.domain.records import Buckets, Deferred, FeedItem, FeedPage, Key, Records, Refusal, Versions
 from services.replication.domain.transfer import Claim, Transfer
-from services.replication.domain.witnessing import Held
+from services.replication.domain.witnessing import Held, OwnCheckpoint
 from shared.contracts.events import Event
 from shared.core.charter import Rotation
 from shared.core.checkpoint import Checkpoint, Receipt
@@ -20,16 +19,6 @@ from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
 from shared.core.identity import InstanceId
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A doorbell to be rung at one peer."""
-
-    peer_id: str
-    attempts: int
-    correlation_id: str
-    """That of the news, so that a package can be followed from site to site."""
 
 
 class SourceLacks(PeerLied):
@@ -357,44 +346,6 @@ class StorageService(Protocol):
         """The staging tags that instances bear by their own word, by instance id."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnCheckpoint:
-    """Our last checkpoint, and who has signed that it was told of it."""
-
-    number: int
-    envelope: bytes
-    witnesses: frozenset[str]
-
-
-class DirectoryService(Protocol):
-    """Our own audit log, over RPC."""
-
-    def latest_checkpoint(self) -> OwnCheckpoint | None:
-        """Our last checkpoint, if there is one that was signed with our present key."""
-
-    def keep_receipt(self, peer_id: str, receipt: bytes) -> None:
-        """A peer has witnessed it.
-
-        Raises:
-            RecordInvalid: if the peer did not sign the receipt.
-            Conflict: if it is for something else.
-        """
-
-
-class CheckpointSignatures(Protocol):
-    """Signing and reading what is said of audit logs."""
-
-    def open_checkpoint(self, envelope: bytes) -> Checkpoint:
-        """Read a checkpoint.
-
-        Raises:
-            RecordInvalid: if it is none, or not signed by whom it says.
-        """
-
-    def sign_receipt(self, make: Callable[[tuple[InstanceId, bytes]], Receipt]) -> bytes:
-        """The envelope of the receipt that `make` makes of our id and key."""
-
-
 class Background(Protocol):
     """Work in a real thread that is waited for later."""
 
@@ -412,13 +363,17 @@ OpenRotation = Callable[[bytes], Rotation]
 """Reads a rotation from its envelope, if both keys signed it; raises RecordInvalid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who signed a request, and what makes it unique."""
+OpenCheckpoint = Callable[[bytes], Checkpoint]
+"""Reads a checkpoint from its envelope, if its instance signed it; raises RecordInvalid."""
 
-    peer_id: str
-    nonce: str
-    expires: int
+SignReceipt = Callable[[Callable[[InstanceId, bytes], Receipt]], bytes]
+"""The envelope of the receipt that its argument makes of our id and key."""
+
+LatestCheckpoint = Callable[[], OwnCheckpoint | None]
+"""Our last checkpoint, if there is one that was signed with our present key."""
+
+KeepReceipt = Callable[[str, bytes], None]
+"""A peer has witnessed it; raises RecordInvalid or Conflict, if the receipt is not the peer's, or for something else."""
 
 
 class Signatures(Protocol):

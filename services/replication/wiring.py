@@ -47,7 +47,7 @@ from shared.runtime import migrations
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
-from shared.runtime.keys import InstanceKey, open_manifest, open_rotation
+from shared.runtime.keys import InstanceKey, open_checkpoint, open_manifest, open_rotation
 from shared.runtime.logging import get_logger
 from shared.runtime.loops import Loop
 from shared.runtime.offload import offload
@@ -188,7 +188,9 @@ class _Parts:
         )
 
     def _witnessing(self, rotating: RotatingHandlers) -> WitnessingHandlers:
-        return WitnessingHandlers(self.peers, self.client, self.directory, self.signatures, rotating.our_ids, _together, _now)
+        directory, sign = self.directory, self.signatures.sign_receipt
+        ours = (directory.latest_checkpoint, directory.keep_receipt, open_checkpoint, sign, rotating.our_ids)
+        return WitnessingHandlers(self.peers, self.client, *ours, _together, _now)
 
     def _foreseeing(self) -> ForeseeingHandlers:
         name, tags = self.settings.instance_name, frozenset(self.settings.staging_tags)

@@ -341,6 +341,8 @@ EVERYTHING = [
     ["instances"],
     ["key", "rotate", "--yes"],
     ["audit"],
+    ["audit", "export"],
+    ["audit", "verify"],
     ["transfers"],
     ["status"],
     ["dead-letters"],

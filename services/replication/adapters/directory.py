@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from services.replication.ports import OwnCheckpoint
+from services.replication.domain.witnessing import OwnCheckpoint
 from shared.runtime.bus.rpc import RpcClient
 
 
 class RpcDirectory:
-    """`DirectoryService` on the bus."""
+    """`LatestCheckpoint` and `KeepReceipt` on the bus."""
 
     def __init__(self, rpc: RpcClient) -> None:
         """`rpc` is shared by the process."""

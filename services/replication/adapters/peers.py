@@ -16,10 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from services.replication.adapters import rows
 from services.replication.adapters.schema import announcements, deferred, invitations, nonces, peers, sources, witnessed
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred, Key, portions
 from services.replication.domain.witnessing import Held
-from services.replication.ports import Announcement
 from shared.contracts.events import Event
 from shared.core.errors import RecordRefused
 from shared.core.times import to_text

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.replication.ports import Sender, SenderClockDiffers
-from shared.core.checkpoint import Checkpoint, Receipt
+from services.replication.domain.peer import Sender
+from services.replication.ports import SenderClockDiffers
+from shared.core.checkpoint import Receipt
 from shared.core.identity import InstanceId
 from shared.runtime import http_signatures
-from shared.runtime.keys import InstanceKey, open_checkpoint
+from shared.runtime.keys import InstanceKey
 
 
 class KeySignatures:
-    """`Signatures` and `CheckpointSignatures` with the key of this instance."""
+    """`Signatures` and `SignReceipt` with the key of this instance."""
 
     def __init__(self, key: InstanceKey) -> None:
         """`key` is loaded by the wiring."""
@@ -39,10 +40,6 @@ class KeySignatures:
         """Accept a body only if it has the digest that was signed."""
         http_signatures.check_body(request["headers"], body)
 
-    def open_checkpoint(self, envelope: bytes) -> Checkpoint:
-        """Read a checkpoint."""
-        return open_checkpoint(envelope)
-
-    def sign_receipt(self, make: Callable[[tuple[InstanceId, bytes]], Receipt]) -> bytes:
+    def sign_receipt(self, make: Callable[[InstanceId, bytes], Receipt]) -> bytes:
         """The envelope of a receipt."""
-        return self._key.sign_receipt(make((self._key.instance_id, self._key.public_bytes)))
+        return self._key.sign_receipt(make(self._key.instance_id, self._key.public_bytes))

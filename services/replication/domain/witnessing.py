@@ -34,6 +34,15 @@ class Held:
         return self.checkpoint.at.number, self.checkpoint.at.hash
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCheckpoint:
+    """Our own last checkpoint, and who has signed that it was told of it."""
+
+    number: int
+    envelope: bytes
+    witnesses: frozenset[str]
+
+
 def contradiction(told: Checkpoint, held: Sequence[Checkpoint]) -> tuple[Checkpoint, str] | None:
     """The checkpoint that cannot be true beside the one that is told now, and why; none if all can be."""
     for known in held:

@@ -10,14 +10,15 @@ from functools import partial
 from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
-from services.replication.domain.witnessing import KEPT_CONTRADICTIONS, Held, contradiction, to_forget
+from services.replication.domain.witnessing import KEPT_CONTRADICTIONS, Held, OwnCheckpoint, contradiction, to_forget
 from services.replication.ports import (
-    CheckpointSignatures,
-    DirectoryService,
-    OwnCheckpoint,
+    KeepReceipt,
+    LatestCheckpoint,
+    OpenCheckpoint,
     PeerChanges,
     PeerClient,
     Peers,
+    SignReceipt,
     SourceLacks,
     Together,
 )
@@ -42,8 +43,10 @@ class WitnessingHandlers:
 
     peers: Peers
     client: PeerClient
-    directory: DirectoryService
-    signatures: CheckpointSignatures
+    latest_checkpoint: LatestCheckpoint
+    keep_receipt: KeepReceipt
+    open_checkpoint: OpenCheckpoint
+    sign_receipt: SignReceipt
     our_ids: Callable[[], Collection[str]]
     together: Together
     clock: Callable[[], dt.datetime]
@@ -73,7 +76,7 @@ class WitnessingHandlers:
             raw = base64.b64decode(envelope, validate=True)
         except ValueError as error:
             raise RecordInvalid("the checkpoint is no base64") from error
-        checkpoint = self.signatures.open_checkpoint(raw)
+        checkpoint = self.open_checkpoint(raw)
         if str(checkpoint.instance_id) != peer_id:
             raise RecordInvalid("the checkpoint is about the audit log of another instance")
         return Held(checkpoint, raw, self.clock())
@@ -106,7 +109,8 @@ class WitnessingHandlers:
 
     def _receipt(self, told: Held) -> bytes:
         about = told.checkpoint
-        return self.signatures.sign_receipt(lambda key: Receipt(about.instance_id, about.at, *key, told.received.replace(microsecond=0)))
+        now = told.received.replace(microsecond=0)
+        return self.sign_receipt(lambda witness, key: Receipt(about.instance_id, about.at, witness, key, now))
 
     def list_witnessed(self, peer_id: str) -> dict[str, list[str]]:
         """`GET /ods/v1/witnesses`: what a peer told us of its audit log, the newest first: `{checkpoints}`."""
@@ -118,7 +122,7 @@ class WitnessingHandlers:
     def step(self) -> bool:
         """Have the peers witness our last checkpoint that have not; nothing more is to be done at once."""
         waiting = [peer for peer in self._witnesses() if self._not_before.get(str(peer.peer_id), self.clock()) <= self.clock()]
-        last = self.directory.latest_checkpoint() if waiting else None
+        last = self.latest_checkpoint() if waiting else None
         for peer in waiting if last is not None else ():
             if last is not None and str(peer.peer_id) not in last.witnesses:
                 self._tell(peer, last)
@@ -131,7 +135,7 @@ class WitnessingHandlers:
         peer_id = str(peer.peer_id)
         try:
             receipt = self.client.witness(peer, last.envelope)
-            self.directory.keep_receipt(peer_id, receipt)
+            self.keep_receipt(peer_id, receipt)
         except SourceLacks:
             self._not_before[peer_id] = self.clock() + _AGAIN_LATER
             log.info("peer_does_not_witness", peer_id=peer_id)
@@ -163,6 +167,6 @@ class WitnessingHandlers:
 
     def _open(self, envelope: bytes) -> Checkpoint | None:
         try:
-            return self.signatures.open_checkpoint(envelope)
+            return self.open_checkpoint(envelope)
         except RecordInvalid:
             return None

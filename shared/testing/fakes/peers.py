@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred, Key
 from services.replication.domain.witnessing import Held
-from services.replication.ports import Announcement
 from shared.contracts.events import Event
 from shared.core.errors import RecordRefused
 from shared.runtime.logging import correlation_id
