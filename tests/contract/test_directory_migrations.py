@@ -45,7 +45,7 @@ def test_the_audit_log_is_chained_as_it_stands(kind: str, new_database: Callable
         for number in range(1, MANY + 1)
     ]
     with database.write() as connection:
-        connection.execute(text(f"INSERT INTO audit ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"), rows)  # noqa: S608 - our own columns
+        connection.execute(text(f"INSERT INTO audit ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"), rows)
 
     migrations.upgrade(database, folder)
     log = DatabaseAuditLog(database)

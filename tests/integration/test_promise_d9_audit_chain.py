@@ -92,7 +92,8 @@ def logged(request: pytest.FixtureRequest, new_database: Callable[[str], str], t
 def test_an_edited_row_is_named(logged: Logged) -> None:
     """D9: whichever of its columns, to whatever; also to what cannot be read."""
     for number, change in enumerate(
-        ({"person": "eve"}, {"person": None}, {"subject": "x"}, {"type": "x"}, {"source": "x"}, {"correlation_id": "x"}, {"event_id": "x"}), 2
+        ({"person": "eve"}, {"person": None}, {"subject": "x"}, {"type": "x"}, {"source": "x"}, {"correlation_id": "x"}, {"event_id": "x"}),
+        2,
     ):
         logged.sql(update(AUDIT).where(AUDIT.c.number == number).values(change))
     logged.sql(update(AUDIT).where(AUDIT.c.number == 20).values(time="2026-11-03T12:00:20.000001Z"))
@@ -181,7 +182,7 @@ def rewrite_everything(instance: Instance) -> None:
         changed = (fields["person"], fields["previous"], before, row["number"])
         connection.execute("UPDATE audit SET person = ?, previous = ?, hash = ? WHERE number = ?", changed)
     for table in ("audit_checkpoints", "audit_receipts"):
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of ours
+        connection.execute(f"DELETE FROM {table}")
     layout.audit_head.unlink()
     connection.execute("COMMIT")
     connection.close()
@@ -196,7 +197,12 @@ def verify(instance: Instance) -> dict[str, Any]:
 
 def test_whoever_has_the_whole_machine_is_caught_by_a_witness(make_instance: Callable[..., Instance]) -> None:
     """D9: at the instance when its peers are asked; at the peer, with an alarm, when it is told the next checkpoint."""
-    settings = {"ODST_AUDIT_CHECKPOINT_SECONDS": "1", "ODST_AUDIT_CHECKPOINT_ENTRIES": "1", "ODST_WITNESS_SECONDS": "1", "ODST_SWEEP_SECONDS": "0.5"}
+    settings = {
+        "ODST_AUDIT_CHECKPOINT_SECONDS": "1",
+        "ODST_AUDIT_CHECKPOINT_ENTRIES": "1",
+        "ODST_WITNESS_SECONDS": "1",
+        "ODST_SWEEP_SECONDS": "0.5",
+    }
     berlin, bonn = (make_instance(name, settings=settings).start() for name in ("Berlin", "Bonn"))
     berlin.wait_ready()
     bonn.wait_ready().join(berlin)

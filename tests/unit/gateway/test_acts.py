@@ -14,7 +14,7 @@ from tests.unit.gateway.gateway_fakes import Asker, ToldServices, a_gateway
 
 TOKEN = {"Authorization": "Bearer t"}
 KNOWN = {"person": "ada", "role": "administrator", "token_id": "t1"}
-SECRET = "odst_secret"  # noqa: S105 - what must not be written down
+SECRET = "odst_secret"
 
 
 def gateway(folder: Path, known: Any = KNOWN, settings: dict[str, Any] | None = None, **answers: Any) -> Asker:

@@ -13,7 +13,15 @@ import pytest
 
 from services.replication.adapters.signatures import KeySignatures
 from services.replication.domain.peer import Peer
-from services.replication.domain.witnessing import KEPT_CONTRADICTIONS, KEPT_DAYS, KEPT_NEWEST, Held, OwnCheckpoint, contradiction, to_forget
+from services.replication.domain.witnessing import (
+    KEPT_CONTRADICTIONS,
+    KEPT_DAYS,
+    KEPT_NEWEST,
+    Held,
+    OwnCheckpoint,
+    contradiction,
+    to_forget,
+)
 from services.replication.handlers.witnessing import WitnessingHandlers
 from shared.contracts.events import AuditContradictedV1
 from shared.core.audit_chain import Position
