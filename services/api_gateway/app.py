@@ -7,7 +7,6 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, uploads
@@ -50,7 +49,6 @@ def assemble(outside: Outside) -> Flask:
     app.before_request(_begin)
     app.after_request(_end)
     _write_down_acts(app, outside)
-    _believe_proxies(app, outside.settings.trusted_proxies)
     guard = auth.Guard(outside.services)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
     app.register_blueprint(admin.doors(outside.services, outside.settings, guard))
@@ -71,12 +69,6 @@ def _write_down_acts(app: Flask, outside: Outside) -> None:
     def note(response: Response) -> Response:
         acts.note(response)
         return response
-
-
-def _believe_proxies(app: Flask, number: int) -> None:
-    """Take the caller's address from X-Forwarded-For, of which so many proxies in front have each added one."""
-    if number:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=number, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
 
 
 def _begin() -> None:

@@ -24,9 +24,6 @@ class ApiGatewaySettings(Settings):
     metrics_networks: Annotated[tuple[str, ...], COMMA_SEPARATED] = ("127.0.0.0/8", "::1/128")
     """Networks (CIDR) from which `/metrics` may be read."""
 
-    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """Proxies in front that add the address of who called them to X-Forwarded-For. With 0 that header is not believed."""
-
     @field_validator("metrics_networks", mode="after")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:

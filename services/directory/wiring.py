@@ -15,7 +15,7 @@ from services.directory.adapters.register import DatabaseRegister
 from services.directory.adapters.signer import KeySigner
 from services.directory.config import DirectorySettings
 from services.directory.domain.checkpoints import Pace
-from services.directory.handlers.auditing import AuditTrail
+from services.directory.handlers.audit import AuditTrail
 from services.directory.handlers.checkpointing import Checkpointing
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.tokens import DirectoryHandlers, FirstStart

@@ -108,7 +108,7 @@ class Acts:
         with self._lock:
             if key not in self._counts and len(self._counts) >= MOST_COUNTED:
                 key = (act.operation, "", "")
-                act = replace_act(act, address="several", person=None, token_id=None, subject=None)
+                act = replace_act(act, address="several", person=None, token_id=None, session_id=None, subject=None)
             if key in self._counts:
                 self._counts[key].more += 1
                 return []
@@ -144,14 +144,15 @@ def act_of(response: Response) -> DoorActedV1 | None:
         operation = _REFUSED
     if operation is None:
         return None
-    answer = _json_of(response)
+    answer, principal = _json_of(response), g.get("principal") or {}
     return DoorActedV1(
         operation=operation[:60],
         method=request.method,
         path=path[:300],
         person=person,
-        token_id=g.get("token_id"),
-        address=request.remote_addr or "unknown",
+        token_id=principal.get("token_id"),
+        session_id=principal.get("session_id"),
+        address=str(g.get("address") or request.remote_addr or "unknown"),
         subject=_subject(answer),
         status=response.status_code,
         code=str(answer["code"])[:80] if response.status_code >= 400 and "code" in answer else None,  # noqa: PLR2004

@@ -21,6 +21,8 @@ class DoorActedV1(Event):
     """The door, as the API describes it: `/api/v1/tokens/{token_id}`."""
     person: str | None = None
     token_id: str | None = None
+    session_id: str | None = None
+    """With which of the two it was made, if with any."""
     address: str
     """Whence the call came."""
     subject: str | None = None

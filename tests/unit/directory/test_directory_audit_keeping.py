@@ -14,7 +14,7 @@ from services.directory.adapters.audit_files import HeadFile, SealedFiles
 from services.directory.adapters.signer import KeySigner
 from services.directory.domain.audit import Kept
 from services.directory.domain.checkpoints import Pace
-from services.directory.handlers.auditing import AuditTrail
+from services.directory.handlers.audit import AuditTrail
 from services.directory.handlers.checkpointing import Checkpointing
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.verifying import Verifying
