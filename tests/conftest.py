@@ -102,7 +102,7 @@ def chance() -> random.Random:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # noqa: ARG001 - pytest's signature
     """Remember failures, for fixtures that show logs."""
     outcome = yield
     if outcome.get_result().failed:  # type: ignore[attr-defined]

@@ -282,7 +282,7 @@ class _Rambling(_Impostor):
 
     reply: Reply = 200, {}, [b""]
 
-    def signed_answer(self, asked: Asked, document: dict[str, Any]) -> Reply:
+    def signed_answer(self, asked: Asked, document: dict[str, Any]) -> Reply:  # noqa: ARG002 - the hook's signature
         return self.reply
 
 

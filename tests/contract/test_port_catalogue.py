@@ -252,7 +252,7 @@ def test_bytes_that_clients_may_have_are_found_by_digest(kept: Kept) -> None:
         ({"state": PackageState.DELETED}, False),
     ],
 )
-def test_bytes_are_needed_by_whoever_has_or_wants_them(kept: Kept, other: dict[str, Any], needed: bool) -> None:
+def test_bytes_are_needed_by_whoever_has_or_wants_them(kept: Kept, other: dict[str, Any], needed: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Of other packages than the one that is asked for."""
     package = a_package(b"same", bytes_here=True)
     kept.save(package, a_package(b"same", "Other.pkg", **other), a_package(b"different", bytes_here=True))
@@ -262,7 +262,7 @@ def test_bytes_are_needed_by_whoever_has_or_wants_them(kept: Kept, other: dict[s
 
 
 @pytest.mark.parametrize(("state", "needed"), [(UploadState.HASHED, True), (UploadState.PUBLISHED, False), (UploadState.RECEIVED, False)])
-def test_bytes_are_needed_by_an_upload_that_is_being_completed(kept: Kept, state: UploadState, needed: bool) -> None:
+def test_bytes_are_needed_by_an_upload_that_is_being_completed(kept: Kept, state: UploadState, needed: bool) -> None:  # noqa: FBT001 - as above
     """It may have found them here already."""
     package = a_package(b"same", bytes_here=True)
     kept.save(package)

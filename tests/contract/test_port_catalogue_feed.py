@@ -87,7 +87,7 @@ def test_a_row_of_the_feed_says_what_readers_are_told(kept: Kept) -> None:
         (PackageState.QUARANTINED, False, False),
     ],
 )
-def test_what_is_offered_is_what_can_be_had(kept: Kept, state: PackageState, here: bool, offered: bool) -> None:
+def test_what_is_offered_is_what_can_be_had(kept: Kept, state: PackageState, here: bool, offered: bool) -> None:  # noqa: FBT001 - as above
     """The same in the feed as in the domain."""
     package = a_package(state=state, bytes_here=here)
     kept.save(package)

@@ -272,7 +272,7 @@ def test_who_learned_more_tries_again_what_was_refused_for_want_of_trust(kept: K
 
 
 @pytest.mark.parametrize("is_known", [False, True])
-def test_a_peer_with_a_new_id_keeps_what_was_its(kept: Kept, is_known: bool) -> None:
+def test_a_peer_with_a_new_id_keeps_what_was_its(kept: Kept, is_known: bool) -> None:  # noqa: FBT001 - both ways
     """Sources, rings and refused records, also if something of the new id is known already."""
     old, new = a_peer("B"), a_peer("B")
     old_id, new_id = str(old.peer_id), str(new.peer_id)

@@ -104,7 +104,7 @@ def front(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def plain(instance: Instance, front: Front, broker: PrivateBroker, vhost_names: Iterator[str]) -> Iterator[str]:
+def plain(instance: Instance, front: Front, broker: PrivateBroker, vhost_names: Iterator[str]) -> Iterator[str]:  # noqa: ARG001 - after nginx
     """URL of a second gateway of the same instance that sends by itself: what answers are held against."""
     port = free_port()
     settings = {**instance.settings, "ODST_ACCEL_PREFIX": "", "ODST_LISTEN": f"127.0.0.1:{port}"}

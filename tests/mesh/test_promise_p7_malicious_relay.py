@@ -291,7 +291,7 @@ def test_a_feed_that_goes_back_raises_the_alarm(sites: Sites, relay: Relay, monk
     kept = relay.publish("Told.pkg", b"told")
     _read_all(sites, relay)
     with monkeypatch.context() as patch:
-        patch.setattr(relay, "changes", lambda epoch, since, limit: {**_empty(relay), "next": 0})
+        patch.setattr(relay, "changes", lambda epoch, since, limit: {**_empty(relay), "next": 0})  # noqa: ARG005 - as it is called
         relay.announce(receiver)
         wait_audited(receiver, "peer.feed_went_back.v1", peer_id=str(relay.instance_id))
     _read_all(sites, relay)

@@ -65,14 +65,14 @@ class MeshMachine(RuleBasedStateMachine):
         stewards=st.lists(st.booleans(), min_size=10, max_size=10),
         trust_may_change=st.booleans(),
     )
-    def build(
+    def build(  # noqa: PLR0913, PLR0917 - a mesh has many sides
         self,
         topology: str,
         tags: list[tuple[str, ...]],
         policies: list[str],
         shown: list[tuple[str, ...]],
         stewards: list[bool],
-        trust_may_change: bool,
+        trust_may_change: bool,  # noqa: FBT001 - Hypothesis calls it
     ) -> None:
         """Instances, and who is registered with whom. A change of trust has all feeds read anew, so half of the histories have none."""
         self.trust_may_change = trust_may_change
@@ -164,7 +164,7 @@ class MeshMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.trust_may_change)
     @rule(at=numbers, other=numbers, steward=st.booleans())
-    def change_steward(self, at: int, other: int, steward: bool) -> None:
+    def change_steward(self, at: int, other: int, steward: bool) -> None:  # noqa: FBT001 - Hypothesis calls it
         """A steward is dismissed, or made one."""
         self._happens("change_steward")
         site = self._site(at)
@@ -172,7 +172,7 @@ class MeshMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.trust_may_change)
     @rule(at=numbers, other=numbers, number=numbers, bring_back=st.booleans())
-    def dismiss_unheard(self, at: int, other: int, number: int, bring_back: bool) -> None:
+    def dismiss_unheard(self, at: int, other: int, number: int, bring_back: bool) -> None:  # noqa: FBT001 - Hypothesis calls it
         """A steward is dismissed, and writes over what it wrote itself before it hears of that."""
         self._happens("dismiss_unheard")
         site = self._site(at)

@@ -46,7 +46,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.get("/audit/export")
     @guard.requires("administer")
-    @described(query=AuditExportQuery, answers={200: _JSON_LINES})
+    @described(query=AuditExportQuery, answers={200: (_JSON_LINES, _CSV)})
     def export_audit() -> Response:
         """Export the audit log, oldest first: JSON lines that can be checked offline, or CSV."""
         asked = read_query(AuditExportQuery)

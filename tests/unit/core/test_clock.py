@@ -14,7 +14,7 @@ from shared.core.errors import ClockAhead, InvalidInput
 from shared.testing.fakes.clock import NOON
 
 stamps = st.builds(Stamp, st.integers(0, 10**13 - 2), st.integers(0, 9999))
-times = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2286, 1, 1), timezones=st.just(dt.UTC))
+times = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2286, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - Hypothesis wants them so
 
 
 @given(stamps)

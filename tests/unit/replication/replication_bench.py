@@ -59,7 +59,7 @@ def at_once(function: Callable[..., Any], *arguments: Any) -> Done:
     """Run it now; what it raises comes out when it is waited for, as from a thread."""
     try:
         return Done(function(*arguments))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - handed on
         return Done(error=error)
 
 

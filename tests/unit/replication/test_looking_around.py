@@ -125,7 +125,7 @@ def test_the_plan_says_what_comes_here(bench: Bench) -> None:
         (TEST, TEST, TEST, True),
     ],
 )
-def test_the_plan_says_what_goes_to_a_peer(bench: Bench, tags: Any, seen: Any, borne: Any, goes: bool) -> None:
+def test_the_plan_says_what_goes_to_a_peer(bench: Bench, tags: Any, seen: Any, borne: Any, goes: bool) -> None:  # noqa: FBT001
     """What it may see by its registration, and wants by its own word; only what is current here."""
     peer, _ = bench.meet("B", tags=seen, protocol=2)
     bench.storage.borne = {str(peer.peer_id): borne} if borne is not None else {}

@@ -304,7 +304,7 @@ def test_an_unknown_stage_is_refused_before_anything_happens(sites: tuple[Site, 
 
 
 @pytest.mark.parametrize("steward", [True, False])
-def test_who_joins_makes_the_inviter_a_steward(sites: tuple[Site, Site], steward: bool) -> None:
+def test_who_joins_makes_the_inviter_a_steward(sites: tuple[Site, Site], steward: bool) -> None:  # noqa: FBT001 - both ways
     """And is made one only if the invitation says so. Both declare it at once."""
     a, b = sites
 

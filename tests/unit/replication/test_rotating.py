@@ -215,7 +215,7 @@ def test_a_peer_that_does_not_know_our_new_key_is_told(bench: Bench, known: tupl
 def test_a_peer_that_refuses_us_for_another_reason_is_noted(
     bench: Bench,
     known: tuple[Peer, FakeSite],
-    has_rotated: bool,
+    has_rotated: bool,  # noqa: FBT001 - both ways
 ) -> None:
     """It revoked us, perhaps."""
     peer, site = known

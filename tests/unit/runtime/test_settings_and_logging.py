@@ -157,7 +157,7 @@ def test_secrets_never_reach_the_log(lines: io.StringIO) -> None:
     """By the name of the field, and by the form of the value, errors and stacks included."""
     log = get_logger("test.secrets")
     try:
-        raise OSError("amqp://odst:hunter2@broker refused")
+        raise OSError("amqp://odst:hunter2@broker refused")  # noqa: TRY301 - for its stack
     except OSError as error:
         log.exception(
             "something_happened",

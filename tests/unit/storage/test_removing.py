@@ -178,7 +178,7 @@ def test_what_is_undeleted_before_it_is_due_is_not_removed(bench: Bench) -> None
 
 @pytest.mark.parametrize(("policy", "public", "here"), [("keep", b"bytes", True), ("hide", None, True), ("remove", None, False)])
 @pytest.mark.parametrize("why", ["tags", "gone"])
-def test_what_is_no_longer_for_us_follows_the_policy(tmp_path: Path, policy: str, public: bytes | None, here: bool, why: str) -> None:
+def test_what_is_no_longer_for_us_follows_the_policy(tmp_path: Path, policy: str, public: bytes | None, here: bool, why: str) -> None:  # noqa: FBT001 - a parameter of the test
     """Kept, hidden or removed, whether it was retagged or a peer says that it is gone; told once if clients lose it."""
     bench = Bench(tmp_path, gone_policy=policy)
     package = signed(origin=ORIGIN.key)
