@@ -108,8 +108,8 @@ class DirectoryService:
         return self.wired.do.sessions.change_own_password(person_id, password, new_password, address)
 
     @answers
-    def create_person(
-        self, name: str, grants: Any, display_name: str | None, email: str | None, password: str | None, service: bool, by: str
+    def create_person(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, name: str, grants: Any, display_name: str | None, email: str | None, password: str | None, service: Any, by: str
     ) -> Any:
         """A local account, or a service."""
         return self.wired.do.people.create(name, grants, display_name, email, password, service, by)
@@ -160,8 +160,8 @@ class DirectoryService:
         return self.wired.do.groups.examine()
 
     @answers
-    def create_token(
-        self, name: str, grants: Any, rights: Any, person: str | None, valid_seconds: int | None, never_expires: bool, maker: Any
+    def create_token(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, name: str, grants: Any, rights: Any, person: str | None, valid_seconds: int | None, never_expires: Any, maker: Any
     ) -> Any:
         """A new token: shown this once, through this answer."""
         return self.wired.do.tokens.create_token(name, grants, rights, person, valid_seconds, never_expires, maker)

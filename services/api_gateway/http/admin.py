@@ -19,6 +19,7 @@ from shared.contracts.admin.instance import (
     SubscriptionWish,
 )
 
+
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie: SessionCookie) -> Blueprint:
     """All of them."""
     api = Blueprint("admin", __name__, url_prefix="/api/v1")

@@ -56,7 +56,9 @@ def _changing(api: Blueprint, services: Services, shown: Shown, guard: Guard) ->
     def retag(reference: str) -> Response:
         """Replace all staging tags of a package."""
         wanted = read(Tagging).tags
-        return jsonify(shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person, within=g.within)))
+        return jsonify(
+            shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person, within=g.within))
+        )
 
     @api.delete("/packages/<name:reference>")
     @guard.requires("delete")

@@ -60,9 +60,16 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
     def create_person() -> tuple[Response, int]:
         """Make a local account, or a service, which has tokens only; the name is never given twice."""
         wish = read(PersonWish)
-        texts = {"display_name": wish.display_name, "email": wish.email, "password": wish.password}
         made = services.call(
-            "directory", "create_person", name=wish.name, grants=_grants(wish) or [], service=wish.service, by=g.person, **texts
+            "directory",
+            "create_person",
+            name=wish.name,
+            grants=_grants(wish) or [],
+            display_name=wish.display_name,
+            email=wish.email,
+            password=wish.password,
+            service=wish.service,
+            by=g.person,
         )
         return jsonify(made), 201
 
@@ -72,8 +79,16 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
     def change_person(reference: str) -> Response:
         """Give other grants, or another name to be shown; what is left out stays."""
         wish = read(PersonChange)
-        texts = {"display_name": wish.display_name, "email": wish.email}
-        return jsonify(services.call("directory", "change_person", reference=reference, grants=_grants(wish), by=g.person, **texts))
+        changed = services.call(
+            "directory",
+            "change_person",
+            reference=reference,
+            grants=_grants(wish),
+            display_name=wish.display_name,
+            email=wish.email,
+            by=g.person,
+        )
+        return jsonify(changed)
 
     @api.post("/people/<reference>/password")
     @guard.requires("administer")

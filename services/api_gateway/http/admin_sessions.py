@@ -91,8 +91,14 @@ def _own(api: Blueprint, services: Services, guard: Guard, cookie: SessionCookie
     def change_password() -> Response:
         """Take another password, knowing the present one; all sessions end."""
         wish = read(OwnPasswordWish)
-        who = {"person_id": g.principal["person_id"], "address": g.address}
-        changed = services.call("directory", "change_own_password", password=wish.password, new_password=wish.new_password, **who)
+        changed = services.call(
+            "directory",
+            "change_own_password",
+            person_id=g.principal["person_id"],
+            password=wish.password,
+            new_password=wish.new_password,
+            address=g.address,
+        )
         _check_wait(changed)
         answer = Response(status=204)
         cookie.remove(answer)

@@ -12,6 +12,7 @@ from shared.contracts.admin.base import Limit
 from shared.contracts.admin.packages import Promotion, PromotionList, PromotionWish, Rejection
 from shared.core.times import rfc3339_or_none
 
+
 def doors(services: Services, guard: Guard) -> Blueprint:
     """The four operations."""
     api = Blueprint("staging", __name__)
@@ -53,4 +54,6 @@ def _deciding(api: Blueprint, services: Services, guard: Guard) -> None:
     def reject(promotion_id: str) -> Response:
         """Reject a promotion."""
         reason = read(Rejection).reason
-        return jsonify(services.call("storage", "reject_promotion", promotion_id=promotion_id, person=g.person, within=g.within, reason=reason))
+        return jsonify(
+            services.call("storage", "reject_promotion", promotion_id=promotion_id, person=g.person, within=g.within, reason=reason)
+        )

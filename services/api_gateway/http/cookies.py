@@ -81,7 +81,9 @@ class SessionCookie:
             return
         self.check_origin()
         if not hmac.compare_digest(request.headers.get(CSRF_HEADER, "").encode(), csrf_token(text).encode()):
-            raise Forbidden(f"a change in a session needs its csrf_token in the header {CSRF_HEADER}: see GET /api/v1/session", "CSRF_REFUSED")
+            raise Forbidden(
+                f"a change in a session needs its csrf_token in the header {CSRF_HEADER}: see GET /api/v1/session", "CSRF_REFUSED"
+            )
 
     def check_origin(self) -> None:
         """Let pass what a page of ours asks for, as far as the browser says from where it is asked.

@@ -11,12 +11,12 @@ from shared.core.errors import InvalidInput
 
 MAX_BYTES = 256
 _LEFT_CHARACTERS, _DIFFERENT_CHARACTERS = 6, 5
-_WORDS = (
-    "administrator admin password passwort passw0rd p@ssword p@ssw0rd kennwort secret welcome willkommen letmein changeme iloveyou monkey "
-    "dragon football baseball sunshine princess master shadow superman batman trustno1 qwertyuiop qwertzuiop qwerty qwertz asdfghjkl asdf "
-    "yxcvbnm zxcvbnm 1q2w3e4r5t6y 1q2w3e4r 1qaz2wsx zaq12wsx abcdefghijkl abcdef abc 1234567890 0123456789 123456789 12345678 1234567 "
-    "123456 12345 1234 123 000000 111111 112233 123123 123321 654321 666666 888888 987654321 odst package munki jamf"
-).split()
+_WORDS = """
+    administrator admin password passwort passw0rd p@ssword p@ssw0rd kennwort secret welcome willkommen letmein changeme iloveyou
+    monkey dragon football baseball sunshine princess master shadow superman batman trustno1 qwertyuiop qwertzuiop qwerty qwertz
+    asdfghjkl asdf yxcvbnm zxcvbnm 1q2w3e4r5t6y 1q2w3e4r 1qaz2wsx zaq12wsx abcdefghijkl abcdef abc 1234567890 0123456789 123456789
+    12345678 1234567 123456 12345 1234 123 000000 111111 112233 123123 123321 654321 666666 888888 987654321 odst package munki jamf
+"""
 """What common passwords are made of."""
 
 
@@ -37,7 +37,9 @@ def checked_password(password: Any, least_characters: int, known: Iterable[str])
     if len(text.encode()) > MAX_BYTES:
         raise InvalidInput(f"a password has at most {MAX_BYTES} bytes in UTF-8", "PASSWORD_WEAK")
     if is_obvious(text, known):
-        raise InvalidInput("this password is among the first that are guessed; take words that have nothing to do with you", "PASSWORD_WEAK")
+        raise InvalidInput(
+            "this password is among the first that are guessed; take words that have nothing to do with you", "PASSWORD_WEAK"
+        )
     return text
 
 
@@ -45,6 +47,6 @@ def is_obvious(password: str, known: Iterable[str]) -> bool:
     """True if little is left when common words and known names are taken out, or if it repeats few characters."""
     left = password.casefold()
     parts = {part for name in known for part in re.split(r"[\s._@-]+", name.casefold()) if len(part) > 2}  # noqa: PLR2004 - of any use
-    for word in sorted({*parts, *_WORDS}, key=len, reverse=True):
+    for word in sorted({*parts, *_WORDS.split()}, key=len, reverse=True):
         left = left.replace(word, "")
     return len(left) < _LEFT_CHARACTERS or len(set(left)) < _DIFFERENT_CHARACTERS

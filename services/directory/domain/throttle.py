@@ -52,7 +52,6 @@ class Rule:
             wait = min(self.first * 2 ** min(count - self.free, _HIGHEST_POWER), self.longest) if self.first else wait
         return Failures(count, now, now + wait)
 
-
     def after_success(self, known: Failures) -> Failures:
         """One attempt that was counted was right: it does not count, and nothing is waited for."""
         return Failures(known.count - 1, known.last, known.last)

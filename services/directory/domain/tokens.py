@@ -147,7 +147,9 @@ class Lifetimes:
         if valid_seconds is None:
             return now + min(self.default, most)
         if type(valid_seconds) is not int or not 0 < valid_seconds <= most.total_seconds():
-            raise InvalidInput(f"valid_seconds is a whole number from 1 to {int(most.total_seconds())} here, or left out", "VALIDITY_INVALID")
+            raise InvalidInput(
+                f"valid_seconds is a whole number from 1 to {int(most.total_seconds())} here, or left out", "VALIDITY_INVALID"
+            )
         return now + dt.timedelta(seconds=valid_seconds)
 
 

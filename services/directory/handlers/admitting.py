@@ -10,7 +10,7 @@ from typing import Any
 from services.directory.domain.people import SERVICE, Person
 from services.directory.domain.rights import Allowed, Limit, Right, allowed, describe_allowed, require, roles_of
 from services.directory.domain.sessions import NOTE_INTERVAL, Session, SessionLimits
-from services.directory.domain.tokens import REFUSAL, Token, TokenState, checked_fingerprint
+from services.directory.domain.tokens import REFUSAL, TokenState, checked_fingerprint
 from services.directory.ports import GroupGrants, Here, Register, Sessions
 from shared.core.errors import Unauthenticated
 from shared.core.times import rfc3339_or_none

@@ -106,7 +106,7 @@ class Recogniser:
         """The person of an account outside, as it is known there now; none if they are not to come in."""
         person = self.register.named(name_key(found.name))
         if person is None:
-            return Person(str(uuid.uuid4()), found.name[:120], found.source, (), self.clock(), **_as_told(found))
+            return Person(str(uuid.uuid4()), _line(found.name), found.source, (), self.clock(), **_as_told(found))
         if person.source != found.source:
             log.warning("account_has_the_name_of_another", name=person.name, source=found.source, known_by=person.source)
             return None

@@ -20,8 +20,8 @@ class GrantWish(Body):
     """A role; within these staging tags, if there are some; at these instances (names or ids), if there are some."""
 
     role: RoleName
-    tags: TagList = []
-    instances: Instances = []
+    tags: TagList = Field(default_factory=list)
+    instances: Instances = Field(default_factory=list)
 
 
 GrantList = Annotated[list[GrantWish], Field(max_length=32)]
@@ -81,8 +81,8 @@ class GroupGrantWish(Body):
 
     group: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     role: RoleName
-    tags: TagList = []
-    instances: Instances = []
+    tags: TagList = Field(default_factory=list)
+    instances: Instances = Field(default_factory=list)
 
 
 class TokenWish(Body):

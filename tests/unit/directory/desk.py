@@ -11,6 +11,7 @@ from services.directory.config import DirectorySettings
 from services.directory.handlers.first_start import FirstStart
 from services.directory.ports import Attempts, GroupGrants, Register, Sessions
 from services.directory.wiring import Outside, assemble
+from shared.core.errors import OdstError
 from shared.testing.fakes.accounts import FakeAccounts
 from shared.testing.fakes.clock import FakeClock
 from tests.unit.directory.directory_fakes import (
@@ -75,7 +76,7 @@ class Desk:
         """The seconds that an attempt has to wait; 0 if it was made, whatever came of it."""
         try:
             answer = self.do.sessions.log_in(name, password, sha256("never used"), address, "")
-        except Exception:
+        except OdstError:
             return 0
         return int(answer.get("wait_seconds", 0))
 
@@ -83,7 +84,7 @@ class Desk:
         """Who makes a token."""
         return {"person_id": self.do.people.show(name)["person_id"], "token_id": token_id}
 
-    def token(  # noqa: PLR0913 - all that can be wished
+    def token(
         self, by: str, *grants: Any, rights: Any = None, person: str | None = None, seconds: int | None = None, never: bool = False
     ) -> dict[str, Any]:
         """A token; without grants, of whatever its maker may."""

@@ -85,7 +85,7 @@ def test_a_token_made_with_a_token_has_its_limits_and_does_not_outlive_it(desk: 
     first = desk.token("root", {"role": "administrator", "tags": ["test"]}, rights=["self", "upload"], seconds=3600)
     maker = desk.maker("root", first["token_id"])
 
-    second = desk.do.tokens.create_token("child", None, None, None, None, False, maker)
+    second = desk.do.tokens.create_token("child", None, None, None, None, never_expires=None, maker=maker)
 
     assert second["expires"] == first["expires"]
     assert desk.authorize(second["token"], "upload")["within"] == ["test"]

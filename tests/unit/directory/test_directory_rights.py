@@ -28,13 +28,17 @@ HERE = ("Hamburg", "KZDV")
 
 def a_token(token_id: str = "t1", person_id: str = "p1", **fields: Any) -> Token:
     """A token with the given differences."""
-    return Token(**{"token_id": token_id, "name": "x", "person_id": person_id, "sha256": "0" * 64, "created_by": "admin", "created": NOON} | fields)
+    return Token(
+        **{"token_id": token_id, "name": "x", "person_id": person_id, "sha256": "0" * 64, "created_by": "admin", "created": NOON} | fields
+    )
 
 
 def a_person(person_id: str = "p1", role: Role = Role.ADMINISTRATOR, **fields: Any) -> Person:
     """Somebody with a password that was never used."""
     grants = (Grant(role),)
-    return Person(**{"person_id": person_id, "name": person_id, "source": "local", "grants": grants, "created": NOON, "password_hash": "h"} | fields)
+    return Person(
+        **{"person_id": person_id, "name": person_id, "source": "local", "grants": grants, "created": NOON, "password_hash": "h"} | fields
+    )
 
 
 @pytest.mark.parametrize("role", Role)
@@ -76,7 +80,7 @@ def test_grants_add_up() -> None:
 
 
 @pytest.mark.parametrize(("instances", "counts"), [((), True), (("hamburg",), True), (("Lyon", "KZDV"), True), (("Lyon",), False)])
-def test_a_grant_narrowed_to_instances_counts_only_there(instances: tuple[str, ...], counts: bool) -> None:
+def test_a_grant_narrowed_to_instances_counts_only_there(instances: tuple[str, ...], *, counts: bool) -> None:
     """By name in any case, or by id."""
     assert bool(allowed([Grant(Role.VIEWER, instances=frozenset(instances))], HERE)) == counts
 

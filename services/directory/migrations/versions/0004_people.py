@@ -101,7 +101,12 @@ def _fill() -> None:
     for row in connection.execute(sa.text("SELECT * FROM people_before ORDER BY created")).mappings().all():
         first = first or row["person_id"]
         kept = {name: row[name] for name in ("person_id", "name", "created", "password_hash")}
-        added = {"key": unicodedata.normalize("NFKC", row["name"]).strip().casefold(), "source": "local", "display_name": "", "state": "active"}
+        added = {
+            "key": unicodedata.normalize("NFKC", row["name"]).strip().casefold(),
+            "source": "local",
+            "display_name": "",
+            "state": "active",
+        }
         connection.execute(sa.insert(people).values(**kept, **added, grants=_grants(row["role"]), groups="[]", epoch=0))
     for row in connection.execute(sa.text("SELECT * FROM tokens_before")).mappings().all():
         kept = {name: value for name, value in row.items() if name != "role"}
