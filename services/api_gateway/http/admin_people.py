@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.http.auth import Guard
@@ -22,7 +20,6 @@ from shared.contracts.admin.people import (
     PersonWish,
     grants_in,
 )
-from shared.core.errors import InvalidInput
 
 _EXAMINE_SECONDS = 30.0
 
@@ -64,7 +61,7 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
             "directory",
             "create_person",
             name=wish.name,
-            grants=_grants(wish) or [],
+            grants=grants_in(wish) or [],
             display_name=wish.display_name,
             email=wish.email,
             password=wish.password,
@@ -83,7 +80,7 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
             "directory",
             "change_person",
             reference=reference,
-            grants=_grants(wish),
+            grants=grants_in(wish),
             display_name=wish.display_name,
             email=wish.email,
             by=g.person,
@@ -97,12 +94,6 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
         """Give somebody another password; all their sessions end."""
         password = read(PasswordWish).password
         return jsonify(services.call("directory", "set_password", reference=reference, password=password, by=g.person))
-
-
-def _grants(wish: PersonWish | PersonChange) -> list[dict[str, Any]] | None:
-    if wish.role is not None and wish.grants is not None:
-        raise InvalidInput("say what is granted once: by `role`, or by `grants`", "BODY_INVALID")
-    return grants_in(wish)
 
 
 def _states(api: Blueprint, services: Services, guard: Guard) -> None:

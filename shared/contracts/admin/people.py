@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from shared.contracts.admin.base import Answer, Body, TagList, Time
+from shared.core.errors import InvalidInput
 
 RoleName = Literal["viewer", "uploader", "promoter", "auditor", "administrator"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -215,7 +216,13 @@ class TokenList(Answer):
 
 
 def grants_in(wish: PersonWish | PersonChange | TokenWish) -> list[dict[str, Any]] | None:
-    """The grants that are wished for, as the directory reads them; none if nothing is said of them."""
+    """The grants that are wished for, as the directory reads them; none if nothing is said of them.
+
+    Raises:
+        InvalidInput: BODY_INVALID, if they are said in both ways.
+    """
+    if wish.role is not None and wish.grants is not None:
+        raise InvalidInput("say what is granted once: by `role`, or by `grants`", "BODY_INVALID")
     if wish.grants is not None:
         return [grant.model_dump() for grant in wish.grants]
     return None if wish.role is None else [{"role": wish.role}]
