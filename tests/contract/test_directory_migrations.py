@@ -1,67 +1,58 @@
-"""Claims about what the directory's migrations make of what is there already."""
+"""Claims about databases of earlier versions of the directory: who was there is there, and what opened still opens."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from services.directory.adapters.audit import DatabaseAuditLog
-from services.directory.adapters.schema import AUDIT
-from services.directory.domain.audit import Entry
-from services.directory.domain.search import Search
-from shared.core.audit_chain import Position, check_run
+from services.directory.adapters.register import DatabaseRegister
+from services.directory.adapters.sessions import DatabaseSessions
+from services.directory.domain.people import Person
+from services.directory.domain.rights import Grant, Role
+from services.directory.domain.tokens import Token
 from shared.core.times import to_text
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.testing.fakes.clock import NOON
 from tests.contract.port_databases import KINDS, SERVICES
 
-MANY = 2003
-"""More than are read at once."""
+FOLDER = SERVICES / "directory" / "migrations"
+_PERSON = "INSERT INTO people (person_id, name, role, password_hash, created) VALUES ('p1', 'admin', 'administrator', 'hash', :noon)"
+_TOKEN = (
+    "INSERT INTO tokens (token_id, name, role, sha256, created_by, created, last_used, revoked) "
+    "VALUES (:id, :id, :role, :id, 'admin', :noon, :noon, NULL)"
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_audit_log_is_chained_as_it_stands(kind: str, new_database: Callable[[str], str]) -> None:
-    """Every entry that was there holds, is what it was, and what is written next follows upon it."""
-    folder, database = SERVICES / "directory" / "migrations", Database(new_database(kind))
-    migrations.upgrade(database, folder, "0002")
-    columns = [column.name for column in AUDIT.columns if column.name not in ("previous", "hash")]
-    rows = [
-        {
-            "number": number,
-            "event_id": f"e{number}",
-            "type": "peer.revoked.v1",
-            "source": "replication",
-            "time": to_text(NOON),
-            "correlation_id": "c",
-            "person": "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}" if number % 2 else None,
-            "subject": None,
-            "data": json.dumps({"b": number, "a": "\ud800", "x": 1.5}, sort_keys=True, separators=(",", ":")),
-        }
-        for number in range(1, MANY + 1)
-    ]
+def test_people_and_tokens_of_the_second_version_become_those_of_the_fourth(kind: str, new_database: Callable[[str], str]) -> None:
+    """Roles become grants; tokens, which belonged to nobody, become the one person's, limited as they were."""
+    database = Database(new_database(kind))
+    migrations.upgrade(database, FOLDER, "0002")
     with database.write() as connection:
-        connection.execute(text(f"INSERT INTO audit ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"), rows)
+        connection.execute(text(_PERSON), {"noon": to_text(NOON)})
+        for token, role in (("admin", "administrator"), ("ci", "uploader")):
+            connection.execute(text(_TOKEN), {"id": token, "role": role, "noon": to_text(NOON)})
 
-    migrations.upgrade(database, folder)
-    log = DatabaseAuditLog(database)
-    link = log.append(Entry("new", "x", "y", NOON, "c", None, None, {}))
-    chain = log.links(0, 2 * MANY)
-    (newest, before) = log.page(Search(), 2)
+    migrations.upgrade(database, FOLDER)
+    register = DatabaseRegister(database)
+
+    assert list(register.people()) == [Person("p1", "admin", "local", (Grant(Role.ADMINISTRATOR),), NOON, "hash")]
+    expected = [("admin", Role.ADMINISTRATOR), ("ci", Role.UPLOADER)]
+    assert list(register.tokens()) == [Token(one, one, "p1", one, "admin", NOON, (Grant(role),), last_used=NOON) for one, role in expected]
+    assert DatabaseSessions(database).count() == 0
     database.close()
 
-    assert check_run(chain, Position()) == []
-    assert (len(chain), chain[-1], newest.link) == (MANY + 1, link, link)
-    assert before.entry.data == {"a": "\ud800", "b": MANY, "x": 1.5}
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_database_of_the_second_version_has_nobody(kind: str, new_database: Callable[[str], str]) -> None:
+    """The first start is still to come."""
+    database = Database(new_database(kind))
+    migrations.upgrade(database, FOLDER, "0002")
 
-def test_the_chain_is_written_out_in_the_migration() -> None:
-    """What it did must not change when the code does."""
-    source = Path(SERVICES / "directory" / "migrations" / "versions" / "0003_audit_chain.py").read_text(encoding="utf-8")
+    migrations.upgrade(database, FOLDER)
 
-    assert "import shared" not in source
-    assert "from shared" not in source
+    assert not DatabaseRegister(database).has_people()
+    database.close()

@@ -37,7 +37,7 @@ def doors(services: Services, guard: Guard) -> Blueprint:
 
 def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/audit")
-    @guard.requires("administer")
+    @guard.requires("audit")
     @described(query=AuditQuery, answers={200: AuditPage})
     def list_audit() -> Response:
         """List the audit log, newest first."""
@@ -45,7 +45,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
         return jsonify(services.call("directory", "list_audit", after=asked.after, limit=asked.limit, filters=asked.filters))
 
     @api.get("/audit/export")
-    @guard.requires("administer")
+    @guard.requires("audit")
     @described(query=AuditExportQuery, answers={200: (_JSON_LINES, _CSV)})
     def export_audit() -> Response:
         """Export the audit log, oldest first: JSON lines that can be checked offline, or CSV."""
@@ -60,7 +60,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 
 def _checking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/audit/verify")
-    @guard.requires("administer")
+    @guard.requires("audit")
     @described(body=AuditVerification, answers={200: AuditReport})
     def verify_audit() -> Response:
         """Check a portion of the audit log: its chain, what is remembered of it here, and in the end what peers hold."""

@@ -1,1 +1,1 @@
-"""What the directory service does."""
+"""What the directory does: lets in, keeps people and tokens, and writes down."""
