@@ -65,6 +65,12 @@ class Client:
         """Send JSON; the answer's JSON. Values that are None are left out."""
         return self._json("POST", path, json={key: value for key, value in (document or {}).items() if value is not None})
 
+    def log_in(self, name: str, password: str) -> dict[str, Any]:
+        """Open a session, in which all further calls of this client are made; who it is, as `GET /session` says it."""
+        me = dict(self.post("session", {"name": name, "password": password}))
+        self._session.headers["X-Ods-Csrf"] = me["csrf_token"]
+        return me
+
     def patch(self, path: str, document: dict[str, Any]) -> Any:
         """Change what is at `/api/v1/<path>`; the answer's JSON. Values that are None are left out, and stay as they are."""
         return self._json("PATCH", path, json={key: value for key, value in document.items() if value is not None})
@@ -76,6 +82,15 @@ class Client:
     def items(self, path: str, limit: int | None = None) -> list[dict[str, Any]]:
         """The `items` of a list."""
         return list(self.get(path, limit=limit)["items"])
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The bytes at `/api/v1/<path>`, in blocks."""
+        params = {key: value for key, value in query.items() if value is not None}
+        with self._send("GET", f"{self.url}/api/v1/{path}", params=params, stream=True) as answer:
+            try:
+                yield from answer.iter_content(_BLOCK)
+            except requests.RequestException as error:
+                raise CallFailed("INCOMPLETE", "the answer broke off; what was written so far is not all of it") from error
 
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """All pages of a list that has them."""
@@ -212,7 +227,7 @@ def _failure(answer: requests.Response) -> CallFailed:
         code, detail = problem["code"], problem.get("detail") or problem.get("title", "")
     except (ValueError, KeyError, TypeError):
         code, detail = f"HTTP_{answer.status_code}", f"{answer.url} answered {answer.status_code} {answer.reason}"
-    if answer.status_code == requests.codes.unauthorized:
+    if answer.status_code == requests.codes.unauthorized and not answer.url.endswith("/session"):
         detail = f"{detail}; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
     return CallFailed(str(code), str(detail), answer.status_code)
 

@@ -3,26 +3,116 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.directory.adapters.argon2_passwords import Argon2Passwords
 from services.directory.adapters.audit import DatabaseAuditLog
+from services.directory.adapters.audit_files import HeadFile, SealedFiles
+from services.directory.adapters.checkpoints import DatabaseCheckpoints
 from services.directory.adapters.first_admin_file import FirstAdminFile
 from services.directory.adapters.register import DatabaseRegister
+from services.directory.adapters.sessions import DatabaseAttempts, DatabaseGroupGrants, DatabaseSessions
+from services.directory.adapters.signer import KeySigner
 from services.directory.config import DirectorySettings
-from services.directory.handlers import AuditTrail, DirectoryHandlers, FirstStart
+from services.directory.domain.checkpoints import Pace
+from services.directory.handlers.admitting import Clock, Gate
+from services.directory.handlers.audit import AuditTrail
+from services.directory.handlers.checkpointing import Checkpointing
+from services.directory.handlers.first_start import FirstStart
+from services.directory.handlers.logging_in import Recogniser, SessionHandlers, Throttle
+from services.directory.handlers.people import GroupHandlers, PasswordRules, PeopleHandlers
+from services.directory.handlers.sealing import Sealing
+from services.directory.handlers.tokens import TokenHandlers
+from services.directory.handlers.verifying import Verifying
+from services.directory.ports import Accounts, Attempts, GroupGrants, Here, Passwords, Register, Sessions
 from shared.runtime import migrations
 from shared.runtime.database import Database
+from shared.runtime.keys import InstanceKey
 from shared.runtime.loops import Loop
+
+
+@dataclass
+class AuditKeeping:
+    """Everything about the audit log."""
+
+    trail: AuditTrail
+    checkpointing: Checkpointing
+    verifying: Verifying
+    sealing: Sealing
+
+    def step(self) -> bool:
+        """What is to be done from time to time; there is never more to do at once."""
+        self.checkpointing.step()
+        self.sealing.step()
+        return False
+
+    def figures(self) -> dict[str, int]:
+        """Counts for metrics and status."""
+        return self.trail.figures() | self.checkpointing.figures()
+
+
+@dataclass
+class Outside:
+    """All that the handlers need."""
+
+    register: Register
+    sessions: Sessions
+    attempts: Attempts
+    groups: GroupGrants
+    passwords: Passwords
+    sources: Sequence[Accounts]
+    here: Here
+    clock: Clock
+
+
+@dataclass
+class Handlers:
+    """All handlers of the service, on whatever outside."""
+
+    gate: Gate
+    tokens: TokenHandlers
+    people: PeopleHandlers
+    groups: GroupHandlers
+    sessions: SessionHandlers
+    refresh_after: dt.timedelta
+
+    def figures(self) -> dict[str, int]:
+        """How many people, tokens, and sessions there are."""
+        return self.gate.register.counts() | self.sessions.figures()
+
+    def sweep(self) -> None:
+        """Ask the sources outside about accounts that were not seen lately."""
+        if self.gate.has_sources:
+            self.sessions.recogniser.refresh(self.sessions.clock() - self.refresh_after)
+
+
+def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
+    """The handlers as configured."""
+    register, here, clock, limits = outside.register, outside.here, outside.clock, settings.session_limits
+    rules = PasswordRules(settings.password_least_characters, settings.instance_name)
+    gate = Gate(register, outside.sessions, outside.groups, limits, bool(outside.sources), here, clock)
+    nobodys_hash = outside.passwords.hash(secrets.token_urlsafe())
+    recogniser = Recogniser(register, outside.passwords, outside.sources, clock, nobodys_hash)
+    throttle = Throttle(settings.login_rule(settings.login_tries), settings.login_rule(settings.login_tries_from_address))
+    return Handlers(
+        gate,
+        TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
+        PeopleHandlers(register, outside.passwords, rules, here, clock),
+        GroupHandlers(outside.groups, outside.sources),
+        SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
+        dt.timedelta(seconds=settings.accounts_refresh_seconds),
+    )
 
 
 @dataclass
 class Directory:
     """The wired service."""
 
-    handlers: DirectoryHandlers
-    audit: AuditTrail
+    do: Handlers
+    audit: AuditKeeping
     database: Database
     loops: tuple[Loop, ...] = ()
 
@@ -31,13 +121,36 @@ class Directory:
         self.database.close()
 
 
-def build(settings: DirectorySettings) -> Directory:
-    """The directory service as configured, with its first administrator made."""
+def build(settings: DirectorySettings, sources: Sequence[Accounts] = ()) -> Directory:
+    """The directory service as configured, with its first administrator made. `sources` are those outside."""
     database = Database(settings.database_url_for("directory"))
     migrations.upgrade(database, Path(__file__).parent / "migrations")
-    register = DatabaseRegister(database)
-    FirstStart(register, FirstAdminFile(settings.first_admin_file), Argon2Passwords(), _now).run()
-    return Directory(DirectoryHandlers(register, _now), AuditTrail(DatabaseAuditLog(database)), database)
+    register, passwords = DatabaseRegister(database), Argon2Passwords()
+    FirstStart(register, FirstAdminFile(settings.first_admin_file), passwords, _now).run()
+    kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database)
+    outside = Outside(register, *kept, passwords, sources, _here(settings), _now)
+    audit = audit_on(database, settings)
+    loops = (Loop("audit", audit.step, settings.sweep_seconds),)
+    return Directory(assemble(settings, outside), audit, database, loops)
+
+
+def audit_on(database: Database, settings: DirectorySettings) -> AuditKeeping:
+    """The audit log in a migrated database, with its files."""
+    log, checkpoints = DatabaseAuditLog(database), DatabaseCheckpoints(database)
+    head, seals, signer = HeadFile(settings.layout), SealedFiles(settings.layout), KeySigner(InstanceKey.load_or_create(settings.layout))
+    keep = None if settings.audit_keep_days is None else dt.timedelta(days=settings.audit_keep_days)
+    pace = Pace(settings.audit_checkpoint_seconds, settings.audit_checkpoint_entries)
+    return AuditKeeping(
+        AuditTrail(log, head),
+        Checkpointing(log, checkpoints, head, signer, pace, _now),
+        Verifying(log, checkpoints, seals, head, signer),
+        Sealing(log, seals, keep, _now),
+    )
+
+
+def _here(settings: DirectorySettings) -> Here:
+    key = InstanceKey.load_or_create(settings.layout)
+    return lambda: (settings.instance_name, str(key.instance_id))
 
 
 def _now() -> dt.datetime:

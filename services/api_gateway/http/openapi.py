@@ -21,6 +21,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _KEPT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PROBLEMS = {"description": "what is wrong, and what to do", "content": {"application/problem+json": {"schema": "Problem"}}}
+_SESSION = {"type": "apiKey", "in": "cookie", "name": "__Host-odst-session", "description": "a session; changes need X-Ods-Csrf too"}
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -44,6 +45,7 @@ def document(app: Flask) -> dict[str, Any]:
         servers=[{"url": "/"}],
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "an API token"})
+    spec.components.security_scheme("session", _SESSION)
     found = list(operations(app))
     for name, schema in _schemas([Problem, *_models(description for _, _, description, _ in found)]).items():
         spec.components.schema(name, schema)
@@ -105,7 +107,7 @@ def _operation(path: str, method: str, description: Description, right: str | No
         "responses": {str(status): _answer(status, what) for status, what in description.answers.items()} | {"default": _PROBLEMS},
     }
     if right is not None:
-        operation |= {"security": [{"bearer": []}], "x-odst-right": right}
+        operation |= {"security": [{"bearer": []}, {"session": []}], "x-odst-right": right}
     else:
         operation["security"] = []
     if description.body is not None:
@@ -133,8 +135,9 @@ def _in_headers(description: Description) -> list[dict[str, Any]]:
 
 def _answer(status: int, what: Any) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "done" if status < 300 else "not ready"}  # noqa: PLR2004
-    if isinstance(what, str):
-        answer["content"] = {what: {} if what == BYTES else {"schema": {"type": "string"}}}
+    if isinstance(what, str | tuple):
+        media = (what,) if isinstance(what, str) else what
+        answer["content"] = {one: {} if one == BYTES else {"schema": {"type": "string"}} for one in media}
     elif what is not None:
         answer["content"] = {JSON: {"schema": what.__name__}}
     return answer
