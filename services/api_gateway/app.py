@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, peers, problems, routes, uploads
+from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, uploads
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
@@ -53,6 +53,7 @@ def assemble(outside: Outside) -> Flask:
     app.register_blueprint(peers.doors(outside.services, outside.store, outside.key, outside.settings))
     app.register_blueprint(health.doors(outside, guard))
     app.register_blueprint(metrics.doors(outside))
+    app.register_blueprint(openapi.doors())
     return app
 
 
@@ -66,7 +67,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers[CORRELATION_HEADER] = correlation_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     response.headers["Referrer-Policy"] = "no-referrer"
     if request.path.startswith(("/api/", "/ods/")):
         response.headers.setdefault("Cache-Control", "no-store")

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 from flask import Blueprint, Response, g, jsonify
-from pydantic import Field, StringConstraints
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin_mesh, admin_packages, admin_peers, admin_staging
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import Body, page_limit, read
+from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
-
-_YEAR = 366 * 24 * 3600
-
-
-class SubscriptionWish(Body):
-    """Body of `POST /subscriptions`."""
-
-    url: Annotated[str, StringConstraints(max_length=2000)]
-    events: Annotated[list[Annotated[str, StringConstraints(max_length=80)]], Field(min_length=1, max_length=50)]
-
-
-class TokenWish(Body):
-    """Body of `POST /tokens`."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
-    role: Literal["viewer", "uploader", "administrator"]
-    valid_seconds: Annotated[int, Field(gt=0, le=10 * _YEAR)] | None = None
-
+from shared.contracts.admin.base import Limit
+from shared.contracts.admin.instance import (
+    DeliveryList,
+    NewSubscription,
+    NewToken,
+    SubscriptionList,
+    SubscriptionWish,
+    TokenList,
+    TokenWish,
+)
 
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
     """All of them."""
@@ -46,31 +36,41 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
 def _subscriptions(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/subscriptions")
     @guard.requires("administer")
+    @described(body=SubscriptionWish, answers={201: NewSubscription})
     def subscribe() -> tuple[Response, int]:
+        """Have events posted to a webhook; the answer holds its secret, this once."""
         wish = read(SubscriptionWish)
         return jsonify(services.call("notify", "subscribe", url=wish.url, events=wish.events, created_by=g.person)), 201
 
     @api.get("/subscriptions")
     @guard.requires("view")
+    @described(answers={200: SubscriptionList})
     def list_subscriptions() -> Response:
+        """List who is told of what."""
         return jsonify(services.call("notify", "list_subscriptions"))
 
     @api.delete("/subscriptions/<subscription_id>")
     @guard.requires("administer")
+    @described(answers={204: None})
     def unsubscribe(subscription_id: str) -> tuple[str, int]:
+        """End a subscription."""
         services.call("notify", "unsubscribe", subscription_id=subscription_id)
         return "", 204
 
     @api.get("/deliveries")
     @guard.requires("view")
+    @described(query=Limit, answers={200: DeliveryList})
     def list_deliveries() -> Response:
-        return jsonify(services.call("notify", "list_deliveries", limit=page_limit()))
+        """List what was sent to subscribers, newest first."""
+        return jsonify(services.call("notify", "list_deliveries", limit=read_query(Limit).limit))
 
 
 def _tokens(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/tokens")
     @guard.requires("administer")
+    @described(body=TokenWish, answers={201: NewToken})
     def create_token() -> tuple[Response, int]:
+        """Make an API token; the answer holds its text, this once."""
         wish = read(TokenWish)
         made = services.call(
             "directory", "create_token", name=wish.name, role=wish.role, created_by=g.person, valid_seconds=wish.valid_seconds
@@ -79,11 +79,15 @@ def _tokens(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.get("/tokens")
     @guard.requires("administer")
+    @described(answers={200: TokenList})
     def list_tokens() -> Response:
+        """List the API tokens, without their text."""
         return jsonify(services.call("directory", "list_tokens"))
 
     @api.delete("/tokens/<token_id>")
     @guard.requires("administer")
+    @described(answers={204: None})
     def revoke_token(token_id: str) -> tuple[str, int]:
+        """Revoke an API token for good."""
         services.call("directory", "revoke_token", token_id=token_id)
         return "", 204

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http.admin_peers import PEER_SECONDS
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import page_limit, split, whole_number
+from services.api_gateway.http.bodies import read_query, split
+from services.api_gateway.http.describing import described
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
+from shared.contracts.admin.base import Page
+from shared.contracts.admin.instance import AuditPage
+from shared.contracts.admin.mesh import InstanceList, Matrix, MatrixQuery, Plan, PlanQuery, Rotation
 from shared.core.errors import InvalidInput
-
-_ROWS, _MOST_ROWS = 100, 200
-"""Packages in a page of the matrix; peers are asked about that many at once."""
 
 
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
@@ -31,16 +32,20 @@ def _views(api: Blueprint, services: Services, settings: ApiGatewaySettings, gua
 
     @api.get("/matrix")
     @guard.requires("view")
+    @described(query=MatrixQuery, answers={200: Matrix})
     def matrix() -> Response:
-        limit = whole_number("limit", _ROWS, 1, _MOST_ROWS)
-        return jsonify(
-            _matrix(services, shown.page(services.call("storage", "list_packages", after=request.args.get("after"), limit=limit)))
-        )
+        """Show a page of packages, and where each of them is."""
+        page = read_query(MatrixQuery)
+        packages = services.call("storage", "list_packages", after=page.after, limit=page.limit)
+        return jsonify(_matrix(services, shown.page(packages)))
 
     @api.get("/plan")
     @guard.requires("view")
+    @described(query=PlanQuery, answers={200: Plan})
     def plan() -> Response:
-        reference, wanted = request.args.get("package"), request.args.get("tags")
+        """Say what will move and why; or what would, if a package had other tags."""
+        asked = read_query(PlanQuery)
+        reference, wanted = asked.package, asked.tags
         if reference is None and wanted is not None:
             raise InvalidInput("tags are those that one package would have: name it with `package`", "QUERY_INVALID")
         package_id = services.call("storage", "show_package", reference=reference)["package_id"] if reference is not None else None
@@ -59,15 +64,22 @@ def _matrix(services: Services, page: dict[str, Any]) -> dict[str, Any]:
 def _instances(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/instances")
     @guard.requires("view")
+    @described(answers={200: InstanceList})
     def list_instances() -> Response:
+        """List all instances that said something of themselves, over any number of hops."""
         return jsonify(services.call("storage", "list_instances"))
 
     @api.post("/instance/rotate-key")
     @guard.requires("administer")
+    @described(answers={200: Rotation})
     def rotate_key() -> Response:
+        """Replace the key of this instance."""
         return jsonify(services.call("storage", "rotate_key", person=g.person))
 
     @api.get("/audit")
     @guard.requires("administer")
+    @described(query=Page, answers={200: AuditPage})
     def list_audit() -> Response:
-        return jsonify(services.call("directory", "list_audit", after=request.args.get("after"), limit=page_limit()))
+        """List the audit log, newest first."""
+        page = read_query(Page)
+        return jsonify(services.call("directory", "list_audit", after=page.after, limit=page.limit))

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from flask import Blueprint, Response, g, jsonify, request
-from pydantic import StringConstraints
+from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import versions
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import Body, TagList, page_limit, read
+from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.describing import described
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
-
-
-class TagsWish(Body):
-    """Body of `POST /packages/<reference>/tags`: all that the package has from now on."""
-
-    tags: TagList
-
-
-class RollbackWish(Body):
-    """Body of `POST /names/<name>/rollback`."""
-
-    to: Annotated[str, StringConstraints(max_length=60)] | None = None
+from shared.contracts.admin.base import Page
+from shared.contracts.admin.packages import History, Package, PackageList, Rollback, Tagging
 
 
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
@@ -40,48 +28,65 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
 def _looking(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.get("/packages")
     @guard.requires("view")
+    @described(query=Page, answers={200: PackageList})
     def list_packages() -> Response:
-        return jsonify(shown.page(services.call("storage", "list_packages", after=request.args.get("after"), limit=page_limit())))
+        """List the packages, by name."""
+        page = read_query(Page)
+        return jsonify(shown.page(services.call("storage", "list_packages", after=page.after, limit=page.limit)))
 
     @api.get("/packages/<name:reference>")
     @guard.requires("view")
+    @described(answers={200: Package})
     def show_package(reference: str) -> Response:
+        """Show a package, by name or package_id."""
         return jsonify(shown.package(services.call("storage", "show_package", reference=reference)))
 
     @api.get("/names/<name>/history")
     @guard.requires("view")
+    @described(answers={200: History})
     def list_history(name: str) -> Response:
+        """List all that ever had a name, by falling precedence."""
         return jsonify(shown.page(services.call("storage", "list_history", name=name)))
 
 
 def _changing(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/tags")
     @guard.requires("administer")
+    @described(body=Tagging, answers={200: Package})
     def retag(reference: str) -> Response:
-        wanted = read(TagsWish).tags
+        """Replace all staging tags of a package."""
+        wanted = read(Tagging).tags
         return jsonify(shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person)))
 
     @api.delete("/packages/<name:reference>")
     @guard.requires("administer")
+    @described(answers={200: Package})
     def delete(reference: str) -> Response:
+        """Delete a package, everywhere; for some days it can be brought back."""
         return jsonify(shown.package(services.call("storage", "delete_package", reference=reference, person=g.person)))
 
     @api.post("/packages/<reference>/undelete")
     @guard.requires("administer")
+    @described(answers={200: Package})
     def undelete(reference: str) -> Response:
+        """Bring a deleted package back, everywhere."""
         return jsonify(shown.package(services.call("storage", "undelete_package", reference=reference, person=g.person)))
 
 
 def _versions(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/raise")
     @guard.requires("administer")
+    @described(answers={200: Package})
     def raise_version(reference: str) -> Response:
+        """Make a package current for its name, everywhere."""
         return jsonify(shown.package(services.call("storage", "raise_package", reference=reference, person=g.person)))
 
     @api.post("/names/<name>/rollback")
     @guard.requires("administer")
+    @described(body=Rollback, answers={200: Package})
     def roll_back(name: str) -> Response:
-        wish = read(RollbackWish)
+        """Make an earlier version of a name current again, everywhere."""
+        wish = read(Rollback)
         history = services.call("storage", "list_history", name=name)["items"]
         chosen = versions.version_named(history, wish.to) if wish.to is not None else versions.version_before(history)
         return jsonify(shown.package(services.call("storage", "raise_package", reference=chosen, person=g.person)))

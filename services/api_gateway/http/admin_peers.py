@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from flask import Blueprint, Response, g, jsonify
-from pydantic import Field, StringConstraints
 
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import Body, TagList, page_limit, read
+from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
+from shared.contracts.admin.base import Limit
+from shared.contracts.admin.mesh import Invitation, InvitationWish, Joining, Peer, PeerChange, PeerList, Pulling, TransferList
 from shared.core.errors import InvalidInput
 
 PEER_SECONDS = 30.0
 """Longest wait for an answer of replication that asks other instances first."""
-
-
-class InvitationWish(Body):
-    """Body of `POST /invitations`: how long it holds, and what the joiner will see and do."""
-
-    valid_seconds: Annotated[int, Field(gt=0)] | None = None
-    tags: TagList | None = None
-    steward: bool = False
-
-
-class JoinWish(Body):
-    """Body of `POST /peers`: the invitation, and what the inviter will see of here."""
-
-    invitation: Annotated[str, StringConstraints(max_length=1000)]
-    tags: TagList | None = None
-
-
-class PeerWish(Body):
-    """Body of `PATCH /peers/<peer_id>`; what is left out stays."""
-
-    tags: TagList | None = None
-    steward: bool | None = None
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
@@ -50,7 +28,9 @@ def doors(services: Services, guard: Guard) -> Blueprint:
 def _registering(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/invitations")
     @guard.requires("administer")
+    @described(body=InvitationWish, answers={201: Invitation})
     def create_invitation() -> tuple[Response, int]:
+        """Invite another instance; the answer holds a one-time secret, this once."""
         wish = read(InvitationWish)
         made = services.call(
             "replication",
@@ -64,23 +44,29 @@ def _registering(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/peers")
     @guard.requires("administer")
+    @described(body=Joining, answers={201: Peer})
     def join() -> tuple[Response, int]:
-        wish = read(JoinWish)
+        """Join the instance that made an invitation."""
+        wish = read(Joining)
         return jsonify(services.call("replication", "join", _timeout_seconds=PEER_SECONDS, invitation=wish.invitation, tags=wish.tags)), 201
 
 
 def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.patch("/peers/<peer_id>")
     @guard.requires("administer")
+    @described(body=PeerChange, answers={200: Peer})
     def change_peer(peer_id: str) -> Response:
-        wish = read(PeerWish)
+        """Change what a peer may see and do."""
+        wish = read(PeerChange)
         if wish.tags is None and wish.steward is None:
             raise InvalidInput("say what is to change: `tags`, `steward`, or both", "BODY_INVALID")
         return jsonify(services.call("replication", "change_peer", peer_id=peer_id, tags=wish.tags, steward=wish.steward, person=g.person))
 
     @api.delete("/peers/<peer_id>")
     @guard.requires("administer")
+    @described(answers={204: None})
     def revoke_peer(peer_id: str) -> tuple[str, int]:
+        """Revoke a peer: it is deaf and mute from now on."""
         services.call("replication", "revoke_peer", peer_id=peer_id, revoked_by=g.person)
         return "", 204
 
@@ -88,16 +74,22 @@ def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
 def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/peers")
     @guard.requires("view")
+    @described(answers={200: PeerList})
     def list_peers() -> Response:
+        """List the peers, with their lag and last contact."""
         return jsonify(services.call("replication", "list_peers"))
 
     @api.post("/peers/pull")
     @guard.requires("administer")
+    @described(answers={202: Pulling})
     def pull() -> tuple[Response, int]:
+        """Read the feeds of all peers now."""
         services.call("replication", "pull_now")
         return jsonify({"state": "pulling"}), 202
 
     @api.get("/transfers")
     @guard.requires("view")
+    @described(query=Limit, answers={200: TransferList})
     def list_transfers() -> Response:
-        return jsonify(services.call("replication", "list_transfers", limit=page_limit()))
+        """List what is moved to here, newest first."""
+        return jsonify(services.call("replication", "list_transfers", limit=read_query(Limit).limit))

@@ -32,6 +32,7 @@ class Guard:
                 self._admit(right)
                 return view(*args, **kwargs)
 
+            guarded.odst_right = right  # type: ignore[attr-defined]  # read by `describing.right_of`
             return guarded  # type: ignore[return-value]
 
         return decorate

@@ -1,31 +1,22 @@
-"""Reading small JSON bodies of which nothing is trusted."""
+"""Reading small JSON bodies and queries of which nothing is trusted."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from flask import request
 from gunicorn.http.errors import ParseException
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
+from shared.contracts.admin.base import Body, Query
 from shared.core.errors import InvalidInput
-from shared.core.staging import MAX_TAGS
 
 MAX_JSON_BYTES = 64 * 1024
 BODY_ERRORS = (OSError, ParseException)
 """What reading a body raises when the connection breaks, or its chunks are malformed."""
 
-TagList = Annotated[list[Annotated[str, StringConstraints(max_length=60)]], Field(max_length=MAX_TAGS)]
-"""Staging tags in a JSON body. Which of them there are, the service that keeps them says."""
-
-
-class Body(BaseModel):
-    """Base of all request bodies: unknown fields and other types are refused, so that a typing error shows."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
 
 
 def read(model: type[B]) -> B:
@@ -37,8 +28,27 @@ def read(model: type[B]) -> B:
     try:
         return model.model_validate_json(read_small() or b"{}")
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_url=False))
-        raise InvalidInput(f"the body cannot be used: {faults}"[:1000], "BODY_INVALID") from error
+        raise InvalidInput(f"the body cannot be used: {_faults(error, 'body')}"[:1000], "BODY_INVALID") from error
+
+
+def read_query(model: type[Q]) -> Q:
+    """The request's query as `model`.
+
+    Raises:
+        InvalidInput: QUERY_INVALID, naming every parameter that is wrong, unknown, or there twice.
+    """
+    twice = sorted(name for name, values in request.args.lists() if len(values) > 1)
+    if twice:
+        raise InvalidInput(f"the query cannot be used: {', '.join(twice)[:200]}: given more than once", "QUERY_INVALID")
+    try:
+        return model.model_validate_strings(request.args.to_dict())
+    except ValidationError as error:
+        raise InvalidInput(f"the query cannot be used: {_faults(error, 'query')}"[:1000], "QUERY_INVALID") from error
+
+
+def _faults(error: ValidationError, whole: str) -> str:
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in faults)
 
 
 def read_small() -> bytes:
@@ -72,12 +82,3 @@ def whole_number(name: str, default: int, least: int, most: int) -> int:
 def split(text: str | None) -> list[str]:
     """The parts of a comma-separated list (RFC 9110, section 5.6.1: empty ones are nothing)."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def page_limit() -> int:
-    """How many items a list shall have: `limit` of the query.
-
-    Raises:
-        InvalidInput: as above.
-    """
-    return whole_number("limit", 100, 1, 1000)

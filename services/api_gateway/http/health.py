@@ -9,7 +9,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from services.api_gateway.http.auth import Guard
+from services.api_gateway.http.describing import described
 from services.api_gateway.outside import Outside
+from shared.contracts.admin.instance import Health, Readiness, Status
 from shared.contracts.rpc import ANSWERS
 from shared.core.errors import OdstError
 from shared.runtime.bus import topology
@@ -51,11 +53,15 @@ def doors(outside: Outside, guard: Guard) -> Blueprint:
     site = Blueprint("health", __name__)
 
     @site.get("/healthz")
+    @described(answers={200: Health})
     def healthz() -> Response:
+        """Say that this process answers."""
         return jsonify({"status": "alive"})
 
     @site.get("/readyz")
+    @described(answers={200: Readiness, 503: Readiness})
     def readyz() -> tuple[Response, int]:
+        """Say whether broker, services and disk are usable."""
         faults = {name: answer["state"] for name, answer in ask_all(outside).items() if answer["state"] != "up"}
         if not outside.store.free_bytes():
             faults["disk"] = "INSUFFICIENT_SPACE"
@@ -63,7 +69,9 @@ def doors(outside: Outside, guard: Guard) -> Blueprint:
 
     @site.get("/api/v1/status")
     @guard.requires("view")
+    @described(answers={200: Status})
     def status() -> Response:
+        """Say what is waiting, and where."""
         queues = queue_depths(outside)
         letters = next((queue["ready"] for queue in queues if queue["name"] == topology.DEAD_LETTER_QUEUE.name), 0)
         instance = {

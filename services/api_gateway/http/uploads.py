@@ -15,8 +15,10 @@ from flask import Blueprint, Response, g, jsonify, request
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import BODY_ERRORS, split
 from services.api_gateway.http.declared import FIELDS, DeclaredDigests
+from services.api_gateway.http.describing import BYTES, described
 from services.api_gateway.http.forms import TAGS_FIELD, FormFile, Reads
 from services.api_gateway.ports import Services
+from shared.contracts.admin.packages import Upload
 from shared.core.errors import InsufficientSpace, InvalidInput, OdstError
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.bytestore.syncing import SyncedWriter
@@ -26,6 +28,8 @@ log = get_logger(__name__)
 TAGS_HEADER = "Ods-Tags"
 """Staging tags of a package that is PUT, with commas."""
 _BLOCK = 1 << 20
+_DIGEST_TEXT = "RFC 9530, sha-256 or sha-512: checked against the bytes"
+_PUT_HEADERS = {TAGS_HEADER: "staging tags with commas", "Content-Digest": _DIGEST_TEXT, "Repr-Digest": _DIGEST_TEXT}
 
 
 class Wire:
@@ -100,7 +104,9 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
 
     @api.put("/packages/<name:name>")
     @guard.requires("upload")
+    @described(answers={202: Upload}, takes=BYTES, headers=_PUT_HEADERS)
     def put_package(name: str) -> tuple[Response, int, dict[str, str]]:
+        """Upload a package: the body is its bytes."""
         _refuse_other_than_whole()
         wanted = split(request.headers.get(TAGS_HEADER))
         return _accepted(receiver.receive(name, request.content_length, Wire(), DeclaredDigests.of(request.headers), wanted))
@@ -112,7 +118,9 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
 
     @api.post("/packages")
     @guard.requires("upload")
+    @described(answers={202: Upload}, takes="multipart/form-data")
     def post_package() -> tuple[Response, int, dict[str, str]]:
+        """Upload a package by a form: its tags in the field `tags`, then its bytes in the field `file`."""
         _refuse_other_than_whole()
         if any(name in request.headers for name in FIELDS):
             raise InvalidInput("the digest of a form is not checked: declare the file's in its part, or use PUT", "DIGEST_UNSUPPORTED")
@@ -124,7 +132,9 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
 
     @api.get("/uploads/<upload_id>")
     @guard.requires("view")
+    @described(answers={200: Upload})
     def show_upload(upload_id: str) -> Response:
+        """Show an upload, and what became of it."""
         return jsonify(services.call("storage", "show_upload", upload_id=upload_id))
 
     return api

@@ -1,0 +1,74 @@
+"""What a door takes and answers, said beside it: the OpenAPI document, the rights table and the tests read it there.
+
+::
+
+    @api.post("/tokens")                                    where
+    @guard.requires("administer")                           for whom
+    @described(body=TokenWish, answers={201: NewToken})     what
+    def create_token() -> ...:
+        \"\"\"Make a token.\"\"\"                              why: the first line is its summary
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shared.contracts.admin.base import Answer, Body, Query
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ATTRIBUTE = "odst_description"
+BYTES = "application/octet-stream"
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Description:
+    """One operation of the API."""
+
+    answers: Mapping[int, type[Answer] | str | None]
+    """By status: a model, a media type, or nothing."""
+    body: type[Body] | None = None
+    query: type[Query] | None = None
+    takes: str = JSON
+    """Media type of the body."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Header fields that the caller may send, and what they mean."""
+    text: str = ""
+    """What it does: its first line is the summary."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return self.text.partition("\n")[0]
+
+
+def described(
+    *,
+    answers: Mapping[int, type[Answer] | str | None],
+    body: type[Body] | None = None,
+    query: type[Query] | None = None,
+    takes: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> Callable[[F], F]:
+    """Decorator: says what a door takes and answers. Its docstring says what it does."""
+
+    def decorate(view: F) -> F:
+        setattr(view, _ATTRIBUTE, Description(answers, body, query, takes, headers or {}, inspect.getdoc(view) or ""))
+        return view
+
+    return decorate
+
+
+def description_of(view: Any) -> Description | None:
+    """What was said beside a door, if anything; decorators around it keep it."""
+    found: Description | None = getattr(view, _ATTRIBUTE, None)
+    return found
+
+
+def right_of(view: Any) -> str | None:
+    """The right that a door asks for; none if it is open."""
+    found: str | None = getattr(view, "odst_right", None)
+    return found

@@ -1,0 +1,12 @@
+"""The Admin API between the gateway and whoever calls it: what is sent, what is answered. See `docs/admin-api.md`.
+
+::
+
+    base        what all bodies, queries and answers have in common; problem details
+    packages    packages, their history; uploads; promotions
+    mesh        peers, invitations, transfers; matrix, plan, instances
+    instance    status, dead letters, subscriptions, deliveries, tokens, the audit log
+
+The gateway reads and describes itself by these models, and the client (`odst_client`) reads answers by them. Answers may grow
+fields: whoever reads ignores what it does not know.
+"""

@@ -1,0 +1,201 @@
+"""The instance itself in the Admin API: status, dead letters, subscriptions, tokens, the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from shared.contracts.admin.base import Answer, Body, Bytes, Time
+
+_YEAR = 366 * 24 * 3600
+
+
+class ReplayWish(Body):
+    """Which dead letter; left out, all."""
+
+    id: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class SubscriptionWish(Body):
+    """Where to post, and which events: types, or patterns such as `package.*`."""
+
+    url: Annotated[str, StringConstraints(max_length=2000)]
+    events: Annotated[list[Annotated[str, StringConstraints(max_length=80)]], Field(min_length=1, max_length=50)]
+
+
+class TokenWish(Body):
+    """What uses the token, what it may do, and for how long."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    role: Literal["viewer", "uploader", "administrator"]
+    valid_seconds: Annotated[int, Field(gt=0, le=10 * _YEAR)] | None = None
+
+
+class Health(Answer):
+    """This process answers."""
+
+    status: Literal["alive"]
+
+
+class Readiness(Answer):
+    """Whether everything is usable; `faults` says what is not."""
+
+    status: Literal["ready", "not ready"]
+    faults: dict[str, str]
+
+
+class ThisInstance(Answer):
+    """Who this is."""
+
+    instance_id: str
+    instance_id_grouped: str
+    name: str
+    public_url: str
+    version: str
+
+
+class ServiceState(Answer):
+    """A service: `up`, or the code of why not; and its figures."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    state: str
+
+
+class Queue(Answer):
+    """A queue of the bus."""
+
+    name: str
+    ready: int
+    consumers: int
+
+
+class Status(Answer):
+    """What is waiting, and where."""
+
+    instance: ThisInstance
+    services: dict[str, ServiceState]
+    queues: list[Queue]
+    dead_letters: int
+    free_bytes: Bytes
+
+
+class DeadLetter(Answer):
+    """A message that could not be handled."""
+
+    id: str
+    queue: str | None
+    code: str | None
+    reason: str | None
+    attempts: int
+    time: str | None
+    size: int
+    body: Any
+
+
+class DeadLetterList(Answer):
+    """Dead letters, oldest first."""
+
+    items: list[DeadLetter]
+
+
+class Replayed(Answer):
+    """How many were handed back to their queues."""
+
+    replayed: int
+
+
+class Subscription(Answer):
+    """Who is told of what by a webhook."""
+
+    subscription_id: str
+    url: str
+    events: list[str]
+    state: str
+    created_by: str
+    created: Time
+
+
+class NewSubscription(Subscription):
+    """A subscription with its secret, which is shown only once."""
+
+    secret: str
+
+
+class SubscriptionList(Answer):
+    """All subscriptions."""
+
+    items: list[Subscription]
+
+
+class Delivery(Answer):
+    """One event on its way to one subscriber."""
+
+    delivery_id: str
+    subscription_id: str
+    event_id: str
+    event_type: str
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    next_attempt: Time | None
+
+
+class DeliveryList(Answer):
+    """Deliveries, newest first."""
+
+    items: list[Delivery]
+
+
+class Token(Answer):
+    """An API token without its text."""
+
+    token_id: str
+    name: str
+    role: str
+    created: Time
+    expires: Time | None
+    last_used: Time | None
+    state: Literal["active", "expired", "revoked"]
+
+
+class NewToken(Token):
+    """A token with its text, which is shown only once."""
+
+    token: str
+
+
+class TokenList(Answer):
+    """All tokens, newest first."""
+
+    items: list[Token]
+
+
+class AuditEntry(Answer):
+    """One entry of the audit log."""
+
+    number: Annotated[int, Field(ge=1)]
+    time: Time
+    type: str
+    source: str
+    person: str | None
+    subject: str | None
+    data: dict[str, Any]
+    correlation_id: str
+
+
+class AuditPage(Answer):
+    """A page of the audit log, newest first; `next` is null at the end."""
+
+    items: list[AuditEntry]
+    next: str | None
+
+
+class ApiDocument(Answer):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]

@@ -1,0 +1,193 @@
+"""Peers, transfers, and the view over instances in the Admin API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, TagList, Time
+from shared.contracts.admin.packages import Package
+
+MOST_ROWS = 200
+"""Packages in a page of the matrix at most; peers are asked about that many at once."""
+
+
+class InvitationWish(Body):
+    """How long the invitation holds, and what the joiner will see and do."""
+
+    valid_seconds: Annotated[int, Field(gt=0)] | None = None
+    tags: TagList | None = None
+    steward: bool = False
+
+
+class Joining(Body):
+    """The invitation, and what the inviter will see of here."""
+
+    invitation: Annotated[str, StringConstraints(max_length=1000)]
+    tags: TagList | None = None
+
+
+class PeerChange(Body):
+    """What is to change about a peer; what is left out stays."""
+
+    tags: TagList | None = None
+    steward: bool | None = None
+
+
+class MatrixQuery(Page):
+    """A page of the matrix."""
+
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+
+
+class PlanQuery(Query):
+    """Of one package or of all; with `tags`, what would move if the package had these."""
+
+    package: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = None
+    tags: Annotated[str, StringConstraints(max_length=2000)] | None = Field(None, description="staging tags with commas")
+
+
+class Invitation(Answer):
+    """A one-time invitation: it holds a secret, and is shown only once."""
+
+    invitation: str
+    expires: Time
+
+
+class Peer(Answer):
+    """An instance that this one is registered with."""
+
+    peer_id: str
+    name: str
+    url: str
+    state: Literal["active", "revoked"]
+    tags: list[str]
+    steward: bool
+    protocol: int
+    behind: int | None
+    last_contact: Time | None
+    last_pull: Time | None
+    last_error: str | None
+    clock_skew_seconds: float | None
+    banned_until: Time | None
+
+
+class PeerList(Answer):
+    """All peers."""
+
+    items: list[Peer]
+
+
+class Pulling(Answer):
+    """All feeds are read now."""
+
+    state: Literal["pulling"]
+
+
+class Transfer(Answer):
+    """One package's journey to here."""
+
+    transfer_id: str
+    package_id: str
+    name: str
+    size: Bytes
+    state: Literal["planned", "moving", "assembled", "done", "failed", "suspect"]
+    bytes_done: Bytes
+    bytes_fetched: Bytes
+    planned: Time
+    finished: Time | None
+    error: str | None
+
+
+class TransferList(Answer):
+    """Transfers, newest first."""
+
+    items: list[Transfer]
+
+
+class Cell(Answer):
+    """One package at one instance."""
+
+    state: Literal["there", "on_its_way", "not_entitled", "quarantined", "deleted", "superseded", "absent", "unknown"]
+    percent: Annotated[int, Field(ge=0, le=100)] | None
+
+
+class Column(Answer):
+    """One instance of the matrix."""
+
+    instance_id: str
+    name: str
+    is_self: bool
+    reachable: bool
+
+
+class Row(Package):
+    """A package, and its state at each instance by id."""
+
+    at: dict[str, Cell]
+
+
+class Matrix(Answer):
+    """A page of packages × instances."""
+
+    instances: list[Column]
+    items: list[Row]
+    next: str | None
+
+
+class Move(Answer):
+    """Bytes that will move. In JSON, `from` is where they come from."""
+
+    package_id: str
+    name: str
+    size: Bytes
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+    bytes: Bytes
+    why: str
+
+
+class Withdrawal(Answer):
+    """A package that an instance will no longer have."""
+
+    package_id: str
+    name: str
+    to: str
+    why: str
+
+
+class Plan(Answer):
+    """What will move, and why; `left_out` counts the moves beyond those that are listed."""
+
+    items: list[Move]
+    withdrawals: list[Withdrawal]
+    bytes: Bytes
+    left_out: int
+
+
+class Instance(Answer):
+    """An instance that said something of itself, over any number of hops."""
+
+    instance_id: str
+    present_id: str
+    name: str
+    tags: list[str]
+    issued: Time
+    stale: bool
+    stewards: list[str]
+    revoked: list[str]
+    is_self: bool
+
+
+class InstanceList(Answer):
+    """All instances that are known."""
+
+    items: list[Instance]
+
+
+class Rotation(Answer):
+    """The ids of this instance before and after its key was changed."""
+
+    old: str
+    new: str
