@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import secrets
 import uuid
@@ -22,9 +23,10 @@ from services.directory.domain.tokens import (
     new_token_text,
     usable,
 )
-from services.directory.ports import AuditLog, HandOver, Passwords, Register
+from services.directory.ports import Accounts, AuditLog, HandOver, Passwords, Register
 from shared.contracts.events import Event
 from shared.contracts.happening import Happening
+from shared.core.errors import Conflict
 from shared.core.times import rfc3339, rfc3339_or_none
 
 Clock = Callable[[], dt.datetime]
@@ -109,6 +111,23 @@ class AuditTrail:
     def figures(self) -> dict[str, int]:
         """How many entries there are."""
         return {"audit_entries": self.log.count()}
+
+
+@dataclass
+class AccountsOutside:
+    """The source of accounts outside of this instance, if there is one."""
+
+    accounts: Accounts | None
+
+    def examine_ldap(self, name: Any = None) -> dict[str, Any]:
+        """What came of each step of a test of the connection, as `items`; with a name, also what is known of that person.
+
+        Raises:
+            Conflict: LDAP_NOT_CONFIGURED.
+        """
+        if self.accounts is None:
+            raise Conflict("this instance has no directory of accounts: set ODST_LDAP_SERVERS and ODST_LDAP_BASE_DN", "LDAP_NOT_CONFIGURED")
+        return {"items": [dataclasses.asdict(finding) for finding in self.accounts.examine(name)]}
 
 
 @dataclass

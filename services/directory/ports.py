@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from services.directory.domain.accounts import Finding, Recognised
 from services.directory.domain.audit import Entry
 from services.directory.domain.people import Credentials, Person
 from services.directory.domain.tokens import Token
@@ -44,6 +45,28 @@ class Register(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Numbers of `people` and `tokens`."""
+
+
+class Accounts(Protocol):
+    """A source of accounts outside of this instance."""
+
+    def recognise(self, name: str, password: str) -> Recognised:
+        """Who logs in with this name and this password.
+
+        Raises:
+            Unauthenticated: if nobody does.
+            ServiceUnavailable: if the source is away, within 5 s.
+        """
+
+    def look_up(self, name: str) -> Recognised | None:
+        """Who has this name now, without a proof; none if nobody has, or the account is closed.
+
+        Raises:
+            ServiceUnavailable: as above.
+        """
+
+    def examine(self, name: str | None = None) -> list[Finding]:
+        """Try the connection step by step, and say what was found; with a name, also of whoever has it."""
 
 
 class AuditLog(Protocol):

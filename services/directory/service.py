@@ -98,6 +98,11 @@ class DirectoryService:
         return self.wired.audit.list_audit(after, limit)
 
     @answers
+    def examine_ldap(self, name: str | None = None) -> Any:
+        """Each step of a test of the connection to the directory of accounts, and what came of it."""
+        return self.wired.outside.examine_ldap(name)
+
+    @answers
     def figures(self) -> Any:
         """How many people, tokens and entries in the audit log there are."""
         return self.wired.handlers.figures() | self.wired.audit.figures()

@@ -9,9 +9,10 @@ from pathlib import Path
 from services.directory.adapters.argon2_passwords import Argon2Passwords
 from services.directory.adapters.audit import DatabaseAuditLog
 from services.directory.adapters.first_admin_file import FirstAdminFile
+from services.directory.adapters.ldap_accounts import LdapAccounts
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.config import DirectorySettings
-from services.directory.handlers import AuditTrail, DirectoryHandlers, FirstStart
+from services.directory.handlers import AccountsOutside, AuditTrail, DirectoryHandlers, FirstStart
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
@@ -23,6 +24,7 @@ class Directory:
 
     handlers: DirectoryHandlers
     audit: AuditTrail
+    outside: AccountsOutside
     database: Database
     loops: tuple[Loop, ...] = ()
 
@@ -37,7 +39,8 @@ def build(settings: DirectorySettings) -> Directory:
     migrations.upgrade(database, Path(__file__).parent / "migrations")
     register = DatabaseRegister(database)
     FirstStart(register, FirstAdminFile(settings.first_admin_file), Argon2Passwords(), _now).run()
-    return Directory(DirectoryHandlers(register, _now), AuditTrail(DatabaseAuditLog(database)), database)
+    outside = AccountsOutside(LdapAccounts(settings.ldap) if settings.ldap else None)
+    return Directory(DirectoryHandlers(register, _now), AuditTrail(DatabaseAuditLog(database)), outside, database)
 
 
 def _now() -> dt.datetime:

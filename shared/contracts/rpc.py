@@ -67,6 +67,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_tokens": (),
         "revoke_token": ("token_id",),
         "list_audit": ("after", "limit"),
+        "examine_ldap": ("name",),
         "figures": (),
     },
     "notify": {
