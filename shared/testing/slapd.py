@@ -8,6 +8,7 @@ such a thing lets everybody in.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import secrets
 import shutil
@@ -107,6 +108,11 @@ class PrivateSlapd:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server, while it runs."""
+        return self._server.pid if self._server else None
+
     def url(self, scheme: str = "ldaps", host: str = "localhost") -> str:
         """Where it answers."""
         return f"{scheme}://{host}:{self.tls_port if scheme == 'ldaps' else self.port}"
@@ -114,8 +120,16 @@ class PrivateSlapd:
     def plan(self, *urls: str, **changes: Any) -> LdapPlan:
         """How to ask it: by LDAPS, as its reader, unless something else is said."""
         servers = tuple(map(Endpoint.parse, urls or (self.url(),)))
-        usual = {"ca_file": self._authority.file, "bind_dn": READER, "bind_password": self.reader_password, "timeout_seconds": 4.5}
-        return LdapPlan(servers, BASE, **usual | changes)
+        plan = LdapPlan(
+            servers,
+            BASE,
+            starttls=False,
+            ca_file=self._authority.file,
+            bind_dn=READER,
+            bind_password=self.reader_password,
+            timeout_seconds=4.5,
+        )
+        return dataclasses.replace(plan, **changes)
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -154,11 +168,10 @@ class PrivateSlapd:
         finally:
             self._server.send_signal(signal.SIGCONT)
 
-    def change(self, dn: str, **values: Any) -> None:
-        """Replace attributes of an entry, as its administrator."""
+    def unlock(self, dn: str) -> None:
+        """Open a locked account, as its administrator."""
         with self._as_root() as connection:
-            changes = {name: [(MODIFY_REPLACE, value if isinstance(value, list) else [value])] for name, value in values.items()}
-            assert connection.modify(dn, changes), connection.result
+            assert connection.modify(dn, {"pwdAccountLockedTime": [(MODIFY_REPLACE, [])]}), connection.result
 
     def failures_of(self, dn: str) -> int:
         """How many wrong passwords the policy has counted since the last right one."""
