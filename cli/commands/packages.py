@@ -38,7 +38,8 @@ def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | 
         result = session.client.upload(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
         if wait:
             result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
-    session.show(result, lambda: output.print_fields(result, ("name", "size", "state", "package_id", "upload_id")))
+    shown = ("name", "size", "state", "package_id", "upload_id", *(["error"] if result.get("error") else []))
+    session.show(result, lambda: output.print_fields(result, shown))
     _check(result)
 
 
