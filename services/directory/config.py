@@ -28,7 +28,7 @@ class LdapSettings(Settings):
     """PEM file of the authorities that servers' certificates may come from, instead of the usual ones."""
     ldap_bind_dn: str | None = None
     """The account that looks for people and groups; none: nobody in particular asks."""
-    ldap_bind_password: SecretStr | None = None
+    ldap_bind_password: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Its password."""
     ldap_bind_password_file: Annotated[FilePath | None, Field(validate_default=True)] = None
     """A file with its password, instead."""

@@ -195,5 +195,8 @@ def explain(models: Mapping[str, type[Settings]], environment: Mapping[str, str]
 
 
 def _shown(value: Any, kind: Any) -> str:
-    is_secret = kind is SecretStr or SecretStr in get_args(kind)
-    return "***" if is_secret and value else redact(str(value))
+    return "***" if _is_secret(kind) and value else redact(str(value))
+
+
+def _is_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(map(_is_secret, get_args(kind)))

@@ -55,6 +55,7 @@ def test_the_password_may_be_in_a_file(tmp_path: Path) -> None:
             {"ODST_LDAP_BIND_DN": "cn=r,dc=x", "ODST_LDAP_BIND_PASSWORD": "a", "ODST_LDAP_BIND_PASSWORD_FILE": __file__},
             "BIND_PASSWORD_FILE",
         ),
+        ({"ODST_LDAP_BIND_DN": "cn=r,dc=x", "ODST_LDAP_BIND_PASSWORD": ""}, "ODST_LDAP_BIND_PASSWORD"),
         ({"ODST_LDAP_USER_FILTER": "(uid=*)"}, "ODST_LDAP_USER_FILTER"),
         ({"ODST_LDAP_USER_FILTER": "(|(uid={name})"}, "ODST_LDAP_USER_FILTER"),
         ({"ODST_LDAP_CA_FILE": __file__}, "ODST_LDAP_CA_FILE"),
