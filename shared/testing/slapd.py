@@ -118,7 +118,7 @@ class PrivateSlapd:
         return f"{scheme}://{host}:{self.tls_port if scheme == 'ldaps' else self.port}"
 
     def plan(self, *urls: str, **changes: Any) -> LdapPlan:
-        """How to ask it: by LDAPS, as its reader, unless something else is said."""
+        """How to ask it: by LDAPS, as its reader, and with the patience of a busy machine, unless something else is said."""
         servers = tuple(map(Endpoint.parse, urls or (self.url(),)))
         plan = LdapPlan(
             servers,
@@ -127,7 +127,7 @@ class PrivateSlapd:
             ca_file=self._authority.file,
             bind_dn=READER,
             bind_password=self.reader_password,
-            timeout_seconds=4.5,
+            timeout_seconds=30,
         )
         return dataclasses.replace(plan, **changes)
 

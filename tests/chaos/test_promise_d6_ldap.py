@@ -103,7 +103,7 @@ def test_a_directory_that_was_just_found_frozen_is_not_waited_for(slapd: Private
 def test_a_first_server_that_is_dead_leaves_time_for_the_second(slapd: PrivateSlapd) -> None:
     """D6: it is asked once, and then left alone for a while."""
     with _listening(lambda _: None) as dead:
-        accounts = LdapAccounts(slapd.plan(f"ldaps://127.0.0.1:{dead}", slapd.url(), timeout_seconds=3))
+        accounts = LdapAccounts(slapd.plan(f"ldaps://127.0.0.1:{dead}", slapd.url(), timeout_seconds=5))
         with capture_logs() as first:
             assert accounts.recognise("fritz", PASSWORD).name == "fritz"
         with capture_logs() as second:

@@ -25,7 +25,7 @@ def by(url, seconds, starttls=False):
     return LdapAccounts(LdapPlan(server, base, starttls, Path(authority), reader, secret, timeout_seconds=seconds))
 """
 _BOTH_WAYS = f"""{_BEGIN}
-print(len(by(url, 4.5).recognise("ada", password).groups), len(by(sys.argv[7], 4.5, True).recognise("ada", password).groups))
+print(len(by(url, 30).recognise("ada", password).groups), len(by(sys.argv[7], 30, True).recognise("ada", password).groups))
 """
 _FROZEN = f"""{_BEGIN}
 accounts = by(url, 1)

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from services.directory.adapters.ldap_accounts import LdapAccounts
+from services.directory.config import DirectorySettings
 from services.directory.domain.accounts import Finding
+from services.directory.wiring import build
 from shared.runtime.ports import free_port
 from shared.testing.certificates import Authority
 from shared.testing.slapd import PrivateSlapd
-from shared.testing.slapd_tree import ADA, ADAS_GROUPS, BASE, EVERYTHING, PACKAGERS, UNIQUE, UNIX
+from shared.testing.slapd_tree import ADA, ADAS_GROUPS, BASE, EVERYTHING, PACKAGERS, READER, UNIQUE, UNIX
 
 ALL = ["resolve", "connect", "tls", "bind", "kind", "people", "groups"]
 
@@ -44,6 +46,24 @@ def test_a_person_is_shown_with_all_groups(slapd: PrivateSlapd) -> None:
     assert (found.step, found.ok) == ("person", True)
     assert f"{ADA}, in {len(ADAS_GROUPS)} groups: " in found.detail
     assert all(group in found.detail for group in (PACKAGERS, EVERYTHING, UNIX, UNIQUE))
+
+
+def test_the_settings_reach_the_service(slapd: PrivateSlapd, tmp_path: Path) -> None:
+    """From the environment over the wiring to a real answer."""
+    environment = {
+        "ODST_AMQP_URI": "amqp://nobody:nothing@127.0.0.1:1/",
+        "ODST_DATA": str(tmp_path),
+        "ODST_LDAP_SERVERS": slapd.url("ldap"),
+        "ODST_LDAP_STARTTLS": "true",
+        "ODST_LDAP_CA_FILE": str(slapd.plan().ca_file),
+        "ODST_LDAP_BIND_DN": READER,
+        "ODST_LDAP_BIND_PASSWORD": slapd.reader_password,
+        "ODST_LDAP_BASE_DN": BASE,
+    }
+    wired = build(DirectorySettings.load(environment))
+
+    assert [item["ok"] for item in wired.outside.examine_ldap("ada")["items"]] == [True] * (len(ALL) + 1)
+    wired.close()
 
 
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [

@@ -9,11 +9,12 @@ from services.directory.adapters.ldap_connection import NO_SUCH_OBJECT, RefusesU
 
 _BUSY, _UNAVAILABLE = 51, 52
 _CONFIDENTIALITY_REQUIRED, _STRONGER_AUTH_REQUIRED = 13, 8
-_OPERATIONS_ERROR, _INSUFFICIENT_ACCESS = 1, 50
+_OPERATIONS_ERROR, _REFERRAL, _INSUFFICIENT_ACCESS = 1, 10, 50
 _CODES = {
     _OPERATIONS_ERROR: "the server wants to know who asks: set ODST_LDAP_BIND_DN and its password",
     _STRONGER_AUTH_REQUIRED: "the server accepts passwords over TLS only: use ldaps:// or ODST_LDAP_STARTTLS",
     _CONFIDENTIALITY_REQUIRED: "the server accepts passwords over TLS only: use ldaps:// or ODST_LDAP_STARTTLS",
+    _REFERRAL: "the server sends us to another one, which is not followed: is this base DN one of its own?",
     NO_SUCH_OBJECT: "there is no such base DN, or the account of ODST_LDAP_BIND_DN may not see it",
     _INSUFFICIENT_ACCESS: "the account of ODST_LDAP_BIND_DN may not read this",
     _BUSY: "the server says that it is busy: try again",
