@@ -10,6 +10,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from shared.testing.certificates import Authority
 from shared.testing.fakes.accounts import MOST_FAILURES
 from shared.testing.slapd import PrivateSlapd
 from shared.testing.slapd_tree import JANE, PASSWORD, RING_A, RING_B, person
+from shared.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.promise("D6"), pytest.mark.timeout(60)]
 WAYS = ("ldaps", "starttls", "plain")
@@ -229,25 +231,25 @@ def test_groups_in_a_ring_are_each_there_once(slapd: PrivateSlapd) -> None:
 
 
 def test_too_many_at_once_are_told_at_once(slapd: PrivateSlapd) -> None:
-    """D6: while some wait for a frozen directory, others do not join them."""
-    accounts = by("ldaps", slapd, timeout_seconds=0.5)
-    ends: list[str] = []
+    """D6: while six wait for a frozen directory, others do not join them: workers stay free for tokens."""
+    waiting: list[bytes] = []
+    thaw = threading.Event()
 
-    def log_in() -> None:
-        try:
+    def freeze(connection: socket.socket) -> None:
+        waiting.append(connection.recv(1024))
+        thaw.wait()
+        connection.close()
+
+    with _listening(freeze) as port, ThreadPoolExecutor(6) as pool:
+        accounts = LdapAccounts(slapd.plan(f"ldap://127.0.0.1:{port}"))
+        first = [pool.submit(accounts.recognise, "fritz", PASSWORD) for _ in range(6)]
+        wait_for(lambda: len(waiting) == len(first), "six conversations are under way")
+        with capture_logs() as logs, pytest.raises(ServiceUnavailable):
             accounts.recognise("fritz", PASSWORD)
-        except ServiceUnavailable as error:
-            ends.append(str(error))
+        thaw.set()
 
-    with slapd.frozen(), capture_logs() as logs:
-        threads = [threading.Thread(target=log_in) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    assert len(ends) == len(threads)
-    assert len([log for log in logs if log["event"] == "ldap_server_failed"]) <= 6
+    assert ([log["event"] for log in logs], len(waiting)) == (["ldap_too_many_at_once"], 6)
+    assert all(isinstance(one.exception(), ServiceUnavailable) for one in first)
 
 
 @contextlib.contextmanager
