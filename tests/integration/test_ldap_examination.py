@@ -71,6 +71,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("people", {"base_dn": f"ou=nowhere,{BASE}", "group_base_dn": BASE}, "no such base DN"),
     ("people", {"user_filter": "(employeeNumber={name})"}, "ODST_LDAP_USER_FILTER"),
     ("people", {"name_attribute": "employeeNumber"}, "ODST_LDAP_NAME_ATTRIBUTE"),
+    ("people", {"name_attribute": "mail", "user_filter": "(uid={name})"}, "does not find it"),
     ("groups", {"group_base_dn": f"ou=people,{BASE}"}, "ODST_LDAP_GROUP_BASE_DN"),
     ("people", {"bind_dn": None, "group_base_dn": BASE}, "no such base DN"),
 ]

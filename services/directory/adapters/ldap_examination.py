@@ -84,8 +84,11 @@ def _people(session: Session, plan: LdapPlan, *, is_active_directory: bool) -> s
     found = session.search(plan.base_dn, plan.user_filter.replace("{name}", "*"), [plan.name_attribute or "*"], most=1)
     if not found:
         raise _Amiss(f"nobody below {plan.base_dn} fits ODST_LDAP_USER_FILTER: check both, and what the account may read")
-    if not names_of(found[0], plan, is_active_directory=is_active_directory):
+    names = names_of(found[0], plan, is_active_directory=is_active_directory)
+    if not names:
         raise _Amiss(f"{found[0].dn} fits ODST_LDAP_USER_FILTER, but has no name: say in ODST_LDAP_NAME_ATTRIBUTE where names are")
+    if found[0].dn not in (entry.dn for entry in find(session, plan, names[0])):
+        raise _Amiss(f"{found[0].dn} is called {names[0]}, by which ODST_LDAP_USER_FILTER does not find it: it must, besides other names")
     return f"there are people below {plan.base_dn}, such as {found[0].dn}"
 
 
