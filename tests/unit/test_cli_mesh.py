@@ -353,6 +353,7 @@ EVERYTHING = [
     ["token", "create", "ci", "--role", "viewer"],
     ["token", "list"],
     ["token", "revoke", "t"],
+    ["ldap", "test"],
 ]
 NO_COMMAND = {"uploads.post_package", "uploads.put_nameless"}
 """A form is for browsers; a package without a name is an error."""
