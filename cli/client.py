@@ -65,6 +65,12 @@ class Client:
         """Send JSON; the answer's JSON. Values that are None are left out."""
         return self._json("POST", path, json={key: value for key, value in (document or {}).items() if value is not None})
 
+    def log_in(self, name: str, password: str) -> dict[str, Any]:
+        """Open a session, in which all further calls of this client are made; who it is, as `GET /session` says it."""
+        me = dict(self.post("session", {"name": name, "password": password}))
+        self._session.headers["X-Ods-Csrf"] = me["csrf_token"]
+        return me
+
     def patch(self, path: str, document: dict[str, Any]) -> Any:
         """Change what is at `/api/v1/<path>`; the answer's JSON. Values that are None are left out, and stay as they are."""
         return self._json("PATCH", path, json={key: value for key, value in document.items() if value is not None})
@@ -212,7 +218,7 @@ def _failure(answer: requests.Response) -> CallFailed:
         code, detail = problem["code"], problem.get("detail") or problem.get("title", "")
     except (ValueError, KeyError, TypeError):
         code, detail = f"HTTP_{answer.status_code}", f"{answer.url} answered {answer.status_code} {answer.reason}"
-    if answer.status_code == requests.codes.unauthorized:
+    if answer.status_code == requests.codes.unauthorized and not answer.url.endswith("/session"):
         detail = f"{detail}; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
     return CallFailed(str(code), str(detail), answer.status_code)
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import click
 
-from cli.commands import configuration, conformance, ldap, mesh, packages, peers, running, staging, status, subscriptions, tokens, versions
+from cli.commands import (
+    configuration,
+    conformance,
+    ldap,
+    mesh,
+    packages,
+    peers,
+    people,
+    running,
+    sessions,
+    staging,
+    status,
+    subscriptions,
+    tokens,
+    versions,
+)
 from cli.session import DEFAULT_URL, Session
 
 
@@ -24,7 +39,22 @@ def main(context: click.Context, url: str, token: str | None, as_json: bool) -> 
     context.obj = Session(url, token or None, as_json)
 
 
-for module in (running, packages, versions, staging, peers, mesh, status, subscriptions, tokens, ldap, conformance, configuration):
+for module in (
+    running,
+    packages,
+    versions,
+    staging,
+    peers,
+    mesh,
+    status,
+    subscriptions,
+    people,
+    sessions,
+    tokens,
+    ldap,
+    conformance,
+    configuration,
+):
     for command in module.COMMANDS:
         main.add_command(command)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FilePath, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from services.directory.adapters.ldap_plan import DEFAULT_USER_FILTER, Endpoint, GroupStyle, LdapPlan, trusted
+from services.directory.domain.sessions import SessionLimits
+from services.directory.domain.throttle import Rule
+from services.directory.domain.tokens import Lifetimes
 from shared.runtime.settings import COMMA_SEPARATED, Settings
 
 _MOST_SERVERS = 8
 _NAME = "{name}"
 Attribute = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,79}$")]
+
+_YEAR_SECONDS = 366 * 86400
 
 
 class LdapSettings(Settings):
@@ -119,10 +125,46 @@ class LdapSettings(Settings):
 class DirectorySettings(LdapSettings):
     """What the directory service reads from the configuration."""
 
+    password_least_characters: Annotated[int, Field(ge=8, le=64)] = 12
+    """How long a new password has to be."""
+    session_idle_seconds: Annotated[int, Field(ge=60, le=30 * 86400)] = 3600
+    """A session that is not used for so long ends."""
+    session_longest_seconds: Annotated[int, Field(ge=60, le=90 * 86400)] = 12 * 3600
+    """A session ends after so long, however much it is used."""
+    token_default_seconds: Annotated[int, Field(ge=60, le=10 * _YEAR_SECONDS)] = 90 * 86400
+    """How long an API token is valid if nothing else is asked for."""
+    token_longest_seconds: Annotated[int, Field(ge=60, le=10 * _YEAR_SECONDS)] = _YEAR_SECONDS
+    """How long an API token can be made valid."""
+    login_tries: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Wrong passwords for one name before the next attempt has to wait; fewer than the directory's own lockout."""
+    login_tries_from_address: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Wrong passwords from one address before the next attempt has to wait."""
+    login_first_wait_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    """The first wait; each further one is twice as long."""
+    login_longest_wait_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
+    """The longest wait."""
+    accounts_refresh_seconds: Annotated[int, Field(ge=10, le=86400)] = 900
+    """How often a source outside is asked whether its accounts that came in here are still there."""
+
     @property
     def first_admin_file(self) -> Path:
         """Where the first administrator's credentials wait for the launcher, which shows and deletes them."""
         return self.layout.secrets / "first-admin.json"
+
+    @property
+    def session_limits(self) -> SessionLimits:
+        """How long a session lasts."""
+        return SessionLimits(dt.timedelta(seconds=self.session_idle_seconds), dt.timedelta(seconds=self.session_longest_seconds))
+
+    @property
+    def token_lifetimes(self) -> Lifetimes:
+        """How long tokens are valid."""
+        return Lifetimes(dt.timedelta(seconds=self.token_default_seconds), dt.timedelta(seconds=self.token_longest_seconds))
+
+    def login_rule(self, tries: int) -> Rule:
+        """How much is waited after so many free tries."""
+        first, longest = self.login_first_wait_seconds, self.login_longest_wait_seconds
+        return Rule(tries, dt.timedelta(seconds=first), dt.timedelta(seconds=longest))
 
 
 def _first_line(file: Path | None) -> str | None:

@@ -67,7 +67,7 @@ pwdMaxAge: 60
 """
 STRANGE_NAMES = ("st*r", "par(en)", "back\\slash", "müller", "naïve, first", 'quo"te', "o'hara", "ünï=cödé+x", "<&>;#", "\\2a")
 """Names that a careless filter or a careless distinguished name breaks at."""
-PLAIN_NAMES = ("bert", "carl", "dora", "emil", "fritz", "lock", "twin")
+PLAIN_NAMES = ("bert", "carl", "dora", "emil", "fritz", "gina", "lock", "twin")
 
 
 def _entry(dn: str, *, uids: tuple[str, ...], cn: str, more: str = "") -> str:

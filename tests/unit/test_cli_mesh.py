@@ -353,7 +353,19 @@ EVERYTHING = [
     ["token", "create", "ci", "--role", "viewer"],
     ["token", "list"],
     ["token", "revoke", "t"],
+    *[["person", word, "ada"] for word in ("show", "disable", "enable", "delete", "password")],
+    ["person", "create", "ada", "--role", "viewer"],
+    ["person", "change", "ada", "--role", "viewer"],
+    ["person", "list"],
+    ["group", "grant", "cn=x", "viewer"],
+    ["group", "list"],
+    ["group", "revoke", "g"],
     ["ldap", "test"],
+    ["login", "ada"],
+    ["whoami"],
+    ["password"],
+    ["session", "list"],
+    ["session", "end", "s"],
 ]
 NO_COMMAND = {"uploads.post_package", "uploads.put_nameless"}
 """A form is for browsers; a package without a name is an error."""
@@ -366,6 +378,7 @@ def test_every_operation_of_the_admin_api_has_a_command(gateway: Gateway, tmp_pa
     upload = {"upload_id": "u1", "name": "x.pkg", "size": 3, "state": "received"}
     gateway.answers[f"PUT {API}/packages/x.pkg"] = (202, upload)
     gateway.answers[f"GET {API}/uploads/u1"] = (200, {**upload, "state": "published", "package_id": "p1"})
+    gateway.answers[f"POST {API}/session"] = (201, {"person": "ada", "csrf_token": "c"})
     for words in EVERYTHING:
         gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words])
 
