@@ -91,7 +91,7 @@ def test_a_mistake_in_a_setting_is_found_and_named(slapd: PrivateSlapd, step: st
     ("url", "step", "advice"),
     [
         ("ldaps://does-not-exist.invalid", "resolve", "not known"),
-        (f"ldaps://127.0.0.1:{free_port()}", "connect", "nothing listens"),
+        ("ldaps://127.0.0.1:{free}", "connect", "nothing listens"),
         ("ldaps://127.0.0.1:{tls}", "tls", "another name"),
         ("ldaps://localhost:{plain}", "tls", "ODST_LDAP_STARTTLS"),
         ("ldap://localhost:{tls}", "bind", "broke off"),
@@ -99,7 +99,7 @@ def test_a_mistake_in_a_setting_is_found_and_named(slapd: PrivateSlapd, step: st
 )
 def test_a_mistake_in_an_address_is_found_and_named(slapd: PrivateSlapd, url: str, step: str, advice: str) -> None:
     """Nothing after it is tried, and what went well before it is said."""
-    findings = examined(slapd, url.format(tls=slapd.tls_port, plain=slapd.port), timeout_seconds=2)
+    findings = examined(slapd, url.format(tls=slapd.tls_port, plain=slapd.port, free=free_port()), timeout_seconds=2)
 
     assert [finding.step for finding in findings] == ALL[: ALL.index(step) + 1]
     assert [(found, advice in detail) for found, detail in faults(findings)] == [(step, True)], findings
