@@ -8,6 +8,7 @@ from cli.commands import (
     audit,
     configuration,
     conformance,
+    ldap,
     mesh,
     packages,
     peers,
@@ -52,6 +53,7 @@ for module in (
     people,
     sessions,
     tokens,
+    ldap,
     conformance,
     configuration,
 ):

@@ -161,11 +161,6 @@ class DirectoryService:
         self.wired.do.groups.revoke(grant_id, by)
 
     @answers
-    def examine_accounts(self) -> Any:
-        """Try the connection to each source of accounts outside."""
-        return self.wired.do.groups.examine()
-
-    @answers
     def create_token(  # noqa: PLR0913, PLR0917 - the whole wish
         self, name: str, grants: Any, rights: Any, person: str | None, valid_seconds: int | None, never_expires: Any, maker: Any
     ) -> Any:
@@ -211,6 +206,11 @@ class DirectoryService:
     def keep_receipt(self, peer_id: str, envelope: str) -> None:
         """A peer has witnessed it."""
         self.wired.audit.checkpointing.keep_receipt(peer_id, envelope)
+
+    @answers
+    def examine_ldap(self, name: str | None = None) -> Any:
+        """Each step of a test of the connection to the directory of accounts, and what came of it."""
+        return self.wired.do.groups.examine(name)
 
     @answers
     def figures(self) -> Any:

@@ -13,6 +13,7 @@ from services.directory.adapters.audit import DatabaseAuditLog
 from services.directory.adapters.audit_files import HeadFile, SealedFiles
 from services.directory.adapters.checkpoints import DatabaseCheckpoints
 from services.directory.adapters.first_admin_file import FirstAdminFile
+from services.directory.adapters.ldap_accounts import LdapAccounts
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.adapters.sessions import DatabaseAttempts, DatabaseGroupGrants, DatabaseSessions
 from services.directory.adapters.signer import KeySigner
@@ -121,13 +122,14 @@ class Directory:
         self.database.close()
 
 
-def build(settings: DirectorySettings, sources: Sequence[Accounts] = ()) -> Directory:
-    """The directory service as configured, with its first administrator made. `sources` are those outside."""
+def build(settings: DirectorySettings) -> Directory:
+    """The directory service as configured, with its first administrator made."""
     database = Database(settings.database_url_for("directory"))
     migrations.upgrade(database, Path(__file__).parent / "migrations")
     register, passwords = DatabaseRegister(database), Argon2Passwords()
     FirstStart(register, FirstAdminFile(settings.first_admin_file), passwords, _now).run()
     kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database)
+    sources = [LdapAccounts(settings.ldap)] if settings.ldap else []
     outside = Outside(register, *kept, passwords, sources, _here(settings), _now)
     audit = audit_on(database, settings)
     loops = (Loop("audit", audit.step, settings.sweep_seconds),)

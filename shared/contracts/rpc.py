@@ -83,7 +83,6 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "grant_to_group": ("group", "grant", "by"),
         "list_group_grants": (),
         "revoke_group_grant": ("grant_id", "by"),
-        "examine_accounts": (),
         "create_token": ("name", "grants", "rights", "person", "valid_seconds", "never_expires", "maker"),
         "list_tokens": ("of",),
         "revoke_token": ("token_id", "of"),
@@ -93,6 +92,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "compare_checkpoints": ("checkpoints",),
         "latest_checkpoint": (),
         "keep_receipt": ("peer_id", "envelope"),
+        "examine_ldap": ("name",),
         "figures": (),
     },
     "notify": {

@@ -363,7 +363,7 @@ EVERYTHING = [
     ["group", "grant", "cn=x", "viewer"],
     ["group", "list"],
     ["group", "revoke", "g"],
-    ["accounts", "test"],
+    ["ldap", "test"],
     ["login", "ada"],
     ["whoami"],
     ["password"],

@@ -5,7 +5,16 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin_audit, admin_mesh, admin_packages, admin_peers, admin_people, admin_sessions, admin_staging
+from services.api_gateway.http import (
+    admin_audit,
+    admin_directory,
+    admin_mesh,
+    admin_packages,
+    admin_peers,
+    admin_people,
+    admin_sessions,
+    admin_staging,
+)
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.cookies import SessionCookie
@@ -28,6 +37,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_peers.doors(services, guard))
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
     api.register_blueprint(admin_audit.doors(services, guard))
+    api.register_blueprint(admin_directory.doors(services, guard))
     api.register_blueprint(admin_people.doors(services, guard))
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))
     _subscriptions(api, services, guard)

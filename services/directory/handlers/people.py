@@ -197,9 +197,15 @@ class GroupHandlers:
             raise NotFound(f"there is no grant {grant_id[:40]!r} for a group")
         log.info("group_grant_revoked", person=by, grant_id=grant_id)
 
-    def examine(self) -> dict[str, Any]:
-        """Try the connection to each source, step by step."""
-        found = [finding for source in self.sources for finding in source.examine()]
+    def examine(self, name: Any = None) -> dict[str, Any]:
+        """Try the connection to each source, step by step; with a name, look for that person too."""
+        found = [finding for source in self.sources for finding in source.examine(name)]
         if not self.sources:
-            found = [Finding("configuration", ok=False, detail="no source of accounts is configured here")]
+            found = [
+                Finding(
+                    "configuration",
+                    ok=False,
+                    detail="no source of accounts is configured here: ODST_LDAP_SERVERS and ODST_LDAP_BASE_DN make one",
+                )
+            ]
         return {"items": [{"step": finding.step, "ok": finding.ok, "detail": finding.detail} for finding in found]}

@@ -20,6 +20,7 @@ ID = "6f1c9a52-3b0e-4c59-9d0a-2f5f1f0f7a11"
 PACKAGE = {"package_id": ID, "name": "a b.pkg", "state": "published", "bytes_here": True, "created": "2026-01-02T00:00:00Z", "raised": None}
 SHOWN = {**PACKAGE, "url": "http://127.0.0.1:8080/packages/a%20b.pkg"}
 PROMOTION = {"promotion_id": "r1", "state": "scheduled"}
+FINDINGS = {"items": [{"step": "connect", "ok": True, "detail": "well"}]}
 OLD, OLDER = "0" * 8 + ID[8:], "1" * 8 + ID[8:]
 
 
@@ -132,6 +133,8 @@ CALLS = [
     Call("GET", "/plan", "view", "replication__plan", {"package_id": None, "tags": None}),
     Call("GET", "/instances", "view", "storage__list_instances", {}),
     _administer("POST", "/instance/rotate-key", "storage__rotate_key", {"person": "ada"}, answer={"old": "O", "new": "N"}),
+    _administer("POST", "/directory/test", "directory__examine_ldap", {"name": None}, answer=FINDINGS),
+    _administer("POST", "/directory/test", "directory__examine_ldap", {"name": "ada"}, {"name": "ada"}, answer=FINDINGS),
     Call("GET", "/audit?after=9&limit=5", "administer", "directory__list_audit", {"after": "9", "limit": 5, "filters": {}}),
     Call(
         "GET",
@@ -221,6 +224,8 @@ def test_a_refusal_of_a_service_comes_out_as_it_is(tmp_path: Path, call: Call) -
         ("POST", "/names/x/rollback", {"to": 3}, "BODY_INVALID"),
         ("POST", "/invitations", {"steward": 1}, "BODY_INVALID"),
         ("PATCH", "/peers/P", {}, "BODY_INVALID"),
+        ("POST", "/directory/test", {"name": ""}, "BODY_INVALID"),
+        ("POST", "/directory/test", {"user": "ada"}, "BODY_INVALID"),
         ("GET", "/plan?tags=test", None, "QUERY_INVALID"),
         ("GET", "/matrix?limit=201", None, "QUERY_INVALID"),
         ("GET", "/audit?limit=0", None, "QUERY_INVALID"),

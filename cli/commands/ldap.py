@@ -1,0 +1,29 @@
+"""The directory of accounts outside of the instance: LDAP or Active Directory."""
+
+from __future__ import annotations
+
+import click
+
+from cli import output
+from cli.session import Session, with_session
+
+_COLUMNS = ("step", "ok", "detail")
+
+
+@click.group()
+def ldap() -> None:
+    """Accounts by LDAP or Active Directory."""
+
+
+@ldap.command("test")
+@click.option("--user", metavar="NAME", help="Also look for this person, and list their groups.")
+@with_session
+def try_connection(session: Session, user: str | None) -> None:
+    """Try the connection step by step, and say what to do about what failed. Exit code 1 if anything did."""
+    found = session.client.post("directory/test", {"name": user})
+    session.show(found, lambda: output.print_table(found["items"], _COLUMNS, "Nothing was tried."))
+    if not all(step["ok"] for step in found["items"]):
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS = (ldap,)
