@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import click
 
-from cli.commands import configuration, conformance, mesh, packages, peers, running, staging, status, subscriptions, tokens, uploads, versions
+from cli.commands import (
+    configuration,
+    conformance,
+    mesh,
+    packages,
+    peers,
+    running,
+    staging,
+    status,
+    subscriptions,
+    tokens,
+    uploads,
+    versions,
+)
 from cli.session import DEFAULT_URL, Session
 
 

@@ -69,12 +69,14 @@ class StorageService:
         return self.wired.do.resuming.listed(after, limit)
 
     @answers
-    def begin_resumable(self, name: str, size: int, uploaded_by: str, tags: list[str], sha256: str | None, metadata: str) -> Any:
+    def begin_resumable(  # noqa: PLR0913, PLR0917 - the words of the RPC table
+        self, name: str, size: int, uploaded_by: str, tags: list[str], sha256: str | None, metadata: str
+    ) -> Any:
         """An upload that takes its bytes in several requests."""
         return self.wired.do.resuming.begin(name, size, uploaded_by, tags, sha256, metadata)
 
     @answers
-    def read_offset(self, upload_id: str, person: str, of_others: bool) -> Any:  # noqa: FBT001 - the words of the RPC table
+    def read_offset(self, upload_id: str, person: str, of_others: bool) -> Any:  # noqa: FBT001 - as above
         """Where it stands."""
         return self.wired.do.resuming.offset(upload_id, person, of_others=of_others)
 

@@ -189,7 +189,12 @@ CREATIONS: dict[str, tuple[dict[str, str | None], bytes, int, str]] = {
     "a digest that is none": ({"Upload-Metadata": f"filename {b64('a')},sha256 {b64('12')}"}, b"", 400, "DIGEST_MALFORMED"),
     "a body that is no part": ({"Content-Type": "text/plain"}, b"x", 415, "MEDIA_TYPE_UNSUPPORTED"),
     "more than the length": ({"Content-Type": PART["Content-Type"]}, b"x" * 11, 413, "UPLOAD_TOO_LONG"),
-    "another checksum": ({"Content-Type": PART["Content-Type"], "Upload-Checksum": f"sha1 {b64(b'0' * 20)}"}, b"x", 460, "CHECKSUM_MISMATCH"),
+    "another checksum": (
+        {"Content-Type": PART["Content-Type"], "Upload-Checksum": f"sha1 {b64(b'0' * 20)}"},
+        b"x",
+        460,
+        "CHECKSUM_MISMATCH",
+    ),
 }
 
 

@@ -65,10 +65,14 @@ def test_tuspy_uploads_over_a_link_that_is_cut_ten_times(
     sha256 = random_file(tmp_path / "tuspy.pkg", size, seed=chance.randrange(1 << 30))
     with ChaosProxy(instance.port, bytes_per_second=speed) as link, cutting(link, 10, size, chance) as cuts:
         client = TusClient(f"{link.url}/api/v1/uploads", headers={"Authorization": f"Bearer {instance.token}"})
-        uploader = client.uploader(str(tmp_path / "tuspy.pkg"), chunk_size=chunk, metadata={"filename": "tuspy.pkg"}, retries=20, retry_delay=0)
+        uploader = client.uploader(
+            str(tmp_path / "tuspy.pkg"), chunk_size=chunk, metadata={"filename": "tuspy.pkg"}, retries=20, retry_delay=0
+        )
         uploader.upload()
     requests_sent = size // chunk + 21 * len(cuts)
-    print(f"{size >> 20} MiB, {len(cuts)} cuts at {[cut >> 20 for cut in cuts]} MiB, {link.bytes_to_target - size} bytes more than the file sent")
+    print(
+        f"{size >> 20} MiB, {len(cuts)} cuts at {[cut >> 20 for cut in cuts]} MiB, {link.bytes_to_target - size} bytes more than the file sent"
+    )
 
     assert len(cuts) == 10
     assert link.bytes_to_target <= size + len(cuts) * chunk + requests_sent * _HEADERS

@@ -125,7 +125,9 @@ class Checksum:
         """
         if self.hasher.digest() != self.expected:
             found = self.hasher.hexdigest()
-            raise DigestMismatch(f"the {self.algorithm} of these bytes is {found}, another was declared; send them again", "CHECKSUM_MISMATCH")
+            raise DigestMismatch(
+                f"the {self.algorithm} of these bytes is {found}, another was declared; send them again", "CHECKSUM_MISMATCH"
+            )
 
 
 def _digest(value: str) -> bytes:

@@ -112,7 +112,9 @@ class Upload:
         """
         self.check_resumable(now)
         if offset != self.bytes_received:
-            raise Conflict(f"the upload stands at {self.bytes_received}, not at {offset}: ask for its offset, and go on there", "OFFSET_MISMATCH")
+            raise Conflict(
+                f"the upload stands at {self.bytes_received}, not at {offset}: ask for its offset, and go on there", "OFFSET_MISMATCH"
+            )
         return replace(self, fence=self.fence + 1) if self.state is UploadState.RECEIVING else self
 
     def advanced(self, fence: int, offset: int, now: dt.datetime, kept: dt.timedelta) -> Upload:

@@ -44,9 +44,9 @@ class ResumingHandlers:
             Conflict: as for any upload.
             InsufficientSpace: if it does not fit.
         """
-        declared = Digest.parse(f"sha256:{sha256}") if sha256 else None
+        declared = Digest.parse(f"sha256:{sha256}").hex if sha256 else None
         upload = self.uploads.admitted(name, size, uploaded_by, tags)
-        upload = replace(upload, declared_sha256=declared and declared.hex, expires=self.clock() + self.kept, metadata=metadata)
+        upload = replace(upload, declared_sha256=declared, expires=self.clock() + self.kept, metadata=metadata)
         with self.catalogue.changing() as changes:
             upload = self._known(upload) or upload
             if upload.state is UploadState.RECEIVING:

@@ -10,8 +10,8 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from shared.core.errors import Locked, NotFound
 
@@ -36,15 +36,15 @@ def locked(path: Path, patience_seconds: float) -> Iterator[None]:
         yield
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> FileIO:
     try:
         # Never made here: an id that somebody made up must not become a file.
-        return path.open("r+b", buffering=0)  # type: ignore[return-value]
+        return path.open("r+b", buffering=0)
     except FileNotFoundError as error:
         raise NotFound(f"{path.name} is not in the byte store") from error
 
 
-def _take(file: BinaryIO, deadline: float) -> None:
+def _take(file: FileIO, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
