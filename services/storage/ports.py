@@ -176,15 +176,15 @@ class Catalogue(Protocol):
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose verified bytes are here and have this digest."""
 
-    def published_with(self, sha256: str) -> Package | None:
-        """Any published package whose bytes have this digest."""
-
     def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
         """Uploads, newest first, and the cursor of the next page.
 
         Raises:
             InvalidInput: CURSOR_INVALID.
         """
+
+    def offered_with_sha256(self, sha256: str) -> Package | None:
+        """Of the published and superseded packages with this digest whose verified bytes are here, one: a published one before others."""
 
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name, and the cursor of the next page."""

@@ -37,7 +37,7 @@ class ResumingHandlers:
     def begin(  # noqa: PLR0913, PLR0917 - all that is said of an upload beforehand
         self, name: str, size: int, uploaded_by: str, tags: object, sha256: str | None, metadata: str
     ) -> dict[str, Any]:
-        """Take note of an upload before its first byte. One whose bytes are published here already is complete at once.
+        """Take note of an upload before its first byte. One whose bytes can be had here already is complete at once.
 
         Raises:
             InvalidInput: as for any upload; DIGEST_MALFORMED.
@@ -59,8 +59,8 @@ class ResumingHandlers:
         return self._shown(upload.upload_id)
 
     def _known(self, upload: Upload) -> Upload | None:
-        """The upload as hashed, if its bytes are published here: whoever can ask can download them, so asking gains nothing."""
-        twin = self.catalogue.published_with(upload.declared_sha256) if upload.declared_sha256 else None
+        """The upload as hashed, if its bytes can be had here. Then anybody can download them by their digest: asking gains nothing."""
+        twin = self.catalogue.offered_with_sha256(upload.declared_sha256) if upload.declared_sha256 else None
         if twin is None or twin.manifest.size != upload.size or self.store.read_blob_chunks(twin.sha256) is None:
             return None
         if not self.store.has_blob(twin.sha256) or contradiction(twin, self.store, self.catalogue):

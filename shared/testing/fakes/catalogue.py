@@ -195,11 +195,6 @@ class FakeCatalogue:
         """Any package whose bytes are here and have this digest."""
         return next((one for one in self._truth.packages.values() if one.bytes_here and one.sha256.hex == sha256), None)
 
-    def published_with(self, sha256: str) -> Package | None:
-        """Any published package whose bytes have this digest."""
-        published = (one for one in self._truth.packages.values() if one.state is PackageState.PUBLISHED)
-        return next((one for one in published if one.sha256.hex == sha256), None)
-
     def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
         """Uploads, newest first; the cursor is the last one's."""
         if after and "\0" not in after:
@@ -208,6 +203,11 @@ class FakeCatalogue:
         keys = [key for key in keys if not after or key < tuple(after.split("\0"))]
         items = [self._truth.uploads[upload_id] for _, upload_id in keys[:limit]]
         return items, "\0".join(keys[limit - 1]) if len(keys) > limit else None
+
+    def offered_with_sha256(self, sha256: str) -> Package | None:
+        """A package with these bytes that can be had."""
+        found = [one for one in self._truth.packages.values() if one.sha256.hex == sha256 and one.is_offered]
+        return min(found, key=lambda one: (one.state.value, one.package_id), default=None)
 
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name and id; the cursor is the last one's."""
