@@ -66,7 +66,8 @@ def upload(
         result = wish.send(session.client, bars.step("uploading", size))
         if wait:
             result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
-    session.show(result, lambda: output.print_fields(result, ("name", "size", "state", "package_id", "upload_id")))
+    shown = ("name", "size", "state", "package_id", "upload_id", *(["error"] if result.get("error") else []))
+    session.show(result, lambda: output.print_fields(result, shown))
     _check(result)
 
 

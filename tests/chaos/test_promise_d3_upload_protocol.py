@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,24 +12,18 @@ import requests
 
 from shared.runtime.broker import PrivateBroker
 from shared.testing import raw_http
-from shared.testing.builders import some_bytes
 from shared.testing.instance import Instance
+from shared.testing.tus import DATA, KIND, MIB, PART, SPEAK, b64, create, creation, finish, offset_of, patch, tus
 from shared.testing.uploading import refused
 from shared.testing.waiting import wait_for
 
 pytestmark = pytest.mark.promise("D3")
 
-MIB = 1 << 20
-SPEAK = {"Tus-Resumable": "1.0.0"}
-PART = {**SPEAK, "Content-Type": "application/offset+octet-stream"}
-KIND = {"Content-Type": PART["Content-Type"]}
-DATA = some_bytes(3 * MIB)
-
 
 @pytest.fixture(scope="module")
 def instance(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """One instance that is impatient with silent senders."""
-    made = Instance("U", tmp_path_factory.mktemp("d3") / "U", broker.uri(next(vhost_names)), settings={"ODST_UPLOAD_SILENCE_SECONDS": "1"})
+    """One instance for all tests here."""
+    made = Instance("U", tmp_path_factory.mktemp("d3") / "U", broker.uri(next(vhost_names)))
     with contextlib.closing(made):
         yield made.start().wait_ready()
 
@@ -43,50 +33,6 @@ def _no_surprise(instance: Instance) -> Iterator[None]:
     """Nothing unexpected happened in the gateway."""
     yield
     assert not instance.log_events("services.api_gateway", "request_failed")
-
-
-def b64(text: str | bytes) -> str:
-    """Base64 as tus has it."""
-    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
-
-
-def tus(instance: Instance, method: str, path: str, data: Any = b"", **headers: str | None) -> requests.Response:
-    """A request as administrator, whatever comes of it."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
-    return instance.api(method, f"/uploads{path}", data=data, headers=sent, expect=None)
-
-
-def creation(name: str, length: int | str, **more: str) -> dict[str, str]:
-    """Header fields of a creation."""
-    said = ",".join([f"filename {b64(name)}", *(f"{key} {b64(value)}" for key, value in more.items())])
-    return {**SPEAK, "Upload-Length": str(length), "Upload-Metadata": said}
-
-
-def create(instance: Instance, name: str, length: int = len(DATA), **more: str) -> str:
-    """The id of a new upload."""
-    answer = instance.api("POST", "/uploads", headers=creation(name, length, **more), expect=201)
-    return answer.headers["Location"].rpartition("/")[2]
-
-
-def patch(instance: Instance, upload_id: str, offset: int | str, data: Any, **headers: str) -> requests.Response:
-    """A part."""
-    return tus(instance, "PATCH", f"/{upload_id}", data, **{**PART, "Upload-Offset": str(offset), **headers})
-
-
-def offset_of(instance: Instance, upload_id: str) -> int:
-    """Where an upload stands, as a client asks for it."""
-    answer = tus(instance, "HEAD", f"/{upload_id}", **SPEAK)
-    assert answer.status_code == 200, answer.headers
-    assert answer.headers["Cache-Control"] == "no-store"
-    return int(answer.headers["Upload-Offset"])
-
-
-def finish(instance: Instance, upload_id: str, name: str, data: bytes = DATA) -> None:
-    """Send what is missing, and hold that the package has exactly these bytes."""
-    offset = offset_of(instance, upload_id)
-    assert patch(instance, upload_id, offset, data[offset:]).status_code == 204
-    instance.uploaded({"upload_id": upload_id, "name": name})
-    assert instance.download_sha256(name) == hashlib.sha256(data).hexdigest()
 
 
 def test_what_is_offered_is_told(instance: Instance) -> None:
@@ -307,93 +253,6 @@ def test_bytes_that_are_not_as_declared_are_rejected(instance: Instance) -> None
     assert tus(instance, "HEAD", f"/{upload_id}", **SPEAK).status_code == 410
 
 
-@contextlib.contextmanager
-def sending(instance: Instance, upload_id: str, offset: int, announced: int, *lines: str) -> Iterator[socket.socket]:
-    """A connection on which a part has begun; the sender is one's own to go on with."""
-    head = [f"{name}: {value}" for name, value in PART.items()]
-    head += [f"Authorization: Bearer {instance.token}", f"Upload-Offset: {offset}", f"Content-Length: {announced}", *lines]
-    with raw_http.connection(instance.port) as opened:
-        opened.sendall(raw_http.head("PATCH", f"/api/v1/uploads/{upload_id}", *head))
-        yield opened
-
-
-def on_disk(instance: Instance, upload_id: str, upto: int) -> bool:
-    """Whether these first bytes of `DATA` are in the incoming file, synced or not."""
-    path = instance.data / "incoming" / f"{upload_id}.part"
-    return path.exists() and path.open("rb").read(upto) == DATA[:upto]
-
-
-@contextlib.contextmanager
-def trickling(opened: socket.socket, data: bytes) -> Iterator[None]:
-    """Meanwhile a slow sender goes on: a few bytes now and then; the rest at the end."""
-    ended = threading.Event()
-
-    def trickle() -> None:
-        sent = 0
-        while not ended.wait(0.05):
-            opened.sendall(data[sent : sent + 100])
-            sent += 100
-        opened.sendall(data[sent:])
-
-    thread = threading.Thread(target=trickle)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def test_of_two_parts_at_once_exactly_one_is_written(instance: Instance) -> None:
-    """D3: while one is received the other is refused with 423, and adds nothing; the first one goes on undisturbed."""
-    upload_id = create(instance, "two.pkg")
-    with sending(instance, upload_id, 0, len(DATA)) as first:
-        first.sendall(DATA[:MIB])
-        wait_for(lambda: on_disk(instance, upload_id, MIB), "the first one writes")
-        with trickling(first, DATA[MIB:]):
-            second = patch(instance, upload_id, 0, b"\0" * len(DATA))
-        answer = raw_http.read_answer(first, "PATCH")
-
-    refused(second, 423, "LOCKED")
-    assert second.headers["Retry-After"] == "1"
-    assert (answer.status, answer.headers["Upload-Offset"]) == (204, str(len(DATA)))
-    instance.uploaded({"upload_id": upload_id, "name": "two.pkg"})
-    assert instance.download_sha256("two.pkg") == hashlib.sha256(DATA).hexdigest()
-
-
-def test_who_comes_back_while_the_dead_connection_hangs_goes_on_soon(instance: Instance) -> None:
-    """D3: a sender that is silent is cut off after `ODST_UPLOAD_SILENCE_SECONDS`; what it sent counts, and the next one goes on there."""
-    upload_id = create(instance, "hang.pkg")
-    with sending(instance, upload_id, 0, len(DATA)) as hanging:
-        hanging.sendall(DATA[:MIB])
-        wait_for(lambda: on_disk(instance, upload_id, MIB), "the first bytes are written")
-
-        wait_for(lambda: offset_of(instance, upload_id) == MIB, "the silent sender is cut off")
-        finish(instance, upload_id, "hang.pkg")
-
-
-WHOLE = f"Upload-Checksum: sha256 {b64(hashlib.sha256(DATA).digest())}"
-
-
-@pytest.mark.parametrize(("lines", "stands"), [([], MIB), ([WHOLE], 0)], ids=["without a checksum", "with one"])
-@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_what_came_before_a_cut_counts(instance: Instance, lines: list[str], stands: int, *, reset: bool) -> None:
-    """D3: politely closed or reset, what was written is synced and told; but for a part with a checksum, which counts whole or not."""
-    upload_id = create(instance, "cut.pkg")
-    with sending(instance, upload_id, 0, len(DATA), *lines) as opened:
-        opened.sendall(DATA[:MIB])
-        wait_for(lambda: on_disk(instance, upload_id, MIB), "the first bytes are written")
-        if reset:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        else:
-            opened.shutdown(socket.SHUT_WR)
-            assert json.loads(raw_http.read_answer(opened, "PATCH").body)["code"] == "UPLOAD_INCOMPLETE"
-
-    wait_for(lambda: patch(instance, upload_id, stands, b"").status_code == 204, "nobody writes to it")
-    assert offset_of(instance, upload_id) == stands
-    finish(instance, upload_id, "cut.pkg")
-
-
 def test_a_part_in_chunks_ends_at_the_length(instance: Instance) -> None:
     """D3: a body that does not say its length is taken up to the end of the package, and refused beyond."""
     upload_id = create(instance, "chunks.pkg", 10)
@@ -402,57 +261,3 @@ def test_a_part_in_chunks_ends_at_the_length(instance: Instance) -> None:
     assert offset_of(instance, upload_id) == 0
     assert patch(instance, upload_id, 0, iter([b"12345", b"67"])).status_code == 204
     finish(instance, upload_id, "chunks.pkg", b"1234567890")
-
-
-def test_an_upload_that_is_terminated_meanwhile_is_not_received(instance: Instance) -> None:
-    """D3: its writer is told at the end, and nothing of it is kept."""
-    upload_id = create(instance, "meanwhile.pkg")
-    with sending(instance, upload_id, 0, len(DATA)) as opened:
-        opened.sendall(DATA[:MIB])
-        wait_for(lambda: on_disk(instance, upload_id, MIB), "it is written")
-        assert tus(instance, "DELETE", f"/{upload_id}", **SPEAK).status_code == 204
-        opened.sendall(DATA[MIB:])
-        answer = raw_http.read_answer(opened, "PATCH")
-
-    assert answer.status == 410
-    assert not list((instance.data / "incoming").glob(f"{upload_id}*"))
-
-
-def test_the_gateway_killed_in_the_middle_loses_and_doubles_nothing(make_instance: Callable[..., Instance]) -> None:
-    """D3: killed within a part, again and again: the offset is never beyond the bytes on the disk, and the package is right in the end.
-
-    Another gateway, whose writer died with its lock, takes the next part at once.
-    """
-    instance = make_instance("K").start().wait_ready()
-    size = 200 * MIB
-    data = some_bytes(size)
-    upload_id, stood = create(instance, "killed.pkg", size), 0
-    part = instance.data / "incoming" / f"{upload_id}.part"
-    for kill in range(2):
-        with sending(instance, upload_id, stood, size - stood) as opened:
-            opened.sendall(data[stood : stood + 80 * MIB])
-            wait_for(lambda stood=stood: shown(instance, upload_id) > stood, f"some of it counts before kill {kill}")
-            instance.kill("services.api_gateway")
-        instance.start("services.api_gateway").wait_ready()
-        before, stood = stood, offset_of(instance, upload_id)
-        assert before < stood <= before + 80 * MIB
-        with part.open("rb") as file:
-            assert file.read(stood) == data[:stood]
-
-    finish(instance, upload_id, "killed.pkg", data)
-
-
-def shown(instance: Instance, upload_id: str) -> int:
-    """Where an upload stands, as anybody may see it."""
-    return int(instance.api("GET", f"/uploads/{upload_id}").json()["bytes_received"])
-
-
-def test_what_waits_too_long_expires(make_instance: Callable[..., Instance]) -> None:
-    """D3: told beforehand, gone afterwards; its bytes are removed by the sweep."""
-    instance = make_instance("E", settings={"ODST_UPLOAD_EXPIRES_SECONDS": "2"}).start().wait_ready()
-    upload_id = create(instance, "late.pkg")
-    assert "Upload-Expires" in patch(instance, upload_id, 0, DATA[:MIB]).headers
-
-    wait_for(lambda: tus(instance, "HEAD", f"/{upload_id}", **SPEAK).status_code == 410, "it expires")
-    refused(patch(instance, upload_id, MIB, DATA[MIB:]), 410, "UPLOAD_EXPIRED")
-    wait_for(lambda: not list((instance.data / "incoming").glob(f"{upload_id}*")), "its bytes are removed")

@@ -70,9 +70,7 @@ def test_tuspy_uploads_over_a_link_that_is_cut_ten_times(
         )
         uploader.upload()
     requests_sent = size // chunk + 21 * len(cuts)
-    print(
-        f"{size >> 20} MiB, {len(cuts)} cuts at {[cut >> 20 for cut in cuts]} MiB, {link.bytes_to_target - size} bytes more than the file sent"
-    )
+    print(f"{size >> 20} MiB, cut at {[cut >> 20 for cut in cuts]} MiB, sent {link.bytes_to_target - size} bytes more than the file")
 
     assert len(cuts) == 10
     assert link.bytes_to_target <= size + len(cuts) * chunk + requests_sent * _HEADERS

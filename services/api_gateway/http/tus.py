@@ -108,7 +108,9 @@ def doors(services: Services, store: FilesystemByteStore, settings: ApiGatewaySe
 
 def _discovery(api: Blueprint, guard: Guard) -> None:
     @guard.requires("upload")
+    @described(answers={204: None})
     def options(**_id: str) -> Response:
+        """Tell what of tus is spoken here."""
         told = {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(MAX_PACKAGE_BYTES)}
         return Response(status=204, headers={**told, "Tus-Checksum-Algorithm": ",".join(ALGORITHMS)})
 
@@ -127,7 +129,9 @@ def _protocol(api: Blueprint, tus: Tus, guard: Guard) -> None:
 
     @api.route("/uploads/<upload_id>", methods=["HEAD"], provide_automatic_options=False)
     @guard.requires("upload")
+    @described(answers={200: None}, headers=_SPEAK)
     def upload_offset(upload_id: str) -> Response:
+        """Say where an upload stands (tus 1.0)."""
         _require_version()
         return tus.offset(upload_id)
 
@@ -154,7 +158,9 @@ def _overridden(api: Blueprint, tus: Tus, guard: Guard) -> None:
 
     @api.post("/uploads/<upload_id>", provide_automatic_options=False)
     @guard.requires("upload")
+    @described(answers={200: None, 204: None}, takes=PART, headers={**_SPEAK, _OVERRIDE: "PATCH, DELETE or HEAD: what is meant"})
     def override(upload_id: str) -> Response:
+        """Go on with an upload, give it up, or ask where it stands, for senders that know no other method (tus 1.0)."""
         wanted = meant.get(request.headers.get(_OVERRIDE, "").upper())
         if wanted is None:
             raise MethodNotAllowed(["GET", "OPTIONS", *meant], f"POST means something here only with {_OVERRIDE}")
