@@ -27,7 +27,7 @@ _TRIES = 12
 """Failures in a row, without a byte more, after which it is given up: some two minutes."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _PASSING = frozenset({409, 423, 429, 500, 502, 503, 504})
-_ENDED = frozenset({404, 410})
+_NOT_OURS = frozenset({403, 404, 410})
 _SPEAK = {"Tus-Resumable": "1.0.0"}
 
 
@@ -96,17 +96,21 @@ class ResumableUpload:
         Raises:
             CallFailed: if the instance refuses, or cannot be reached for long. What it has then, it keeps for a while.
         """
-        upload_id = self.remembered.read()
-        try:
-            upload_id = upload_id or self._create()
-            self._send_rest(upload_id)
-        except CallFailed as error:
-            if error.status not in _ENDED:
-                raise
-            self.remembered.forget()
-            self._send_rest(upload_id := self._create())
+        upload_id = self._remembered() or self._create()
+        self._send_rest(upload_id)
         self.remembered.forget()
         return dict(self.client.get(f"uploads/{segment(upload_id)}"))
+
+    def _remembered(self) -> str | None:
+        """The upload of an earlier command, if it can be continued; else another one is begun."""
+        upload_id = self.remembered.read()
+        try:
+            return upload_id if upload_id and self._offset(upload_id) >= 0 else None
+        except CallFailed as error:
+            if error.status not in _NOT_OURS:
+                raise
+            self.remembered.forget()
+            return None
 
     def _create(self) -> str:
         said = {"filename": self.name, "tags": ",".join(self.tags), "sha256": self.sha256 or ""}

@@ -57,11 +57,14 @@ class Tus:
             sha256=metadata.sha256,
             metadata=metadata.text,
         )
+        headers = {"Location": f"/api/v1/uploads/{upload['upload_id']}"}
         if upload["state"] == "receiving":
             upload = self._begin(upload, checksum, brings=brings or size == 0)
+        elif brings:
+            headers["Connection"] = "close"  # The bytes are known: those that come along are not read.
         answer = jsonify({name: value for name, value in upload.items() if name in Upload.model_fields})
         answer.status_code = 201
-        answer.headers.update({"Location": f"/api/v1/uploads/{upload['upload_id']}", **_state(upload)})
+        answer.headers.update(headers | _state(upload))
         return answer
 
     def _begin(self, upload: dict[str, Any], checksum: Checksum | None, *, brings: bool) -> dict[str, Any]:
