@@ -27,6 +27,8 @@ class There:
     called: list[str] = field(default_factory=list)
     fails: Callable[[str, int], CallFailed | None] = lambda _call, _number: None
     """By method and number of the call: what is raised in place of an answer."""
+    takes: bool = True
+    """Whether it keeps what comes, if it fails too."""
 
     def exchange(self, method: str, path: str, *, headers: dict[str, str], data: Any = None) -> Any:
         """As the client's."""
@@ -39,7 +41,7 @@ class There:
         kept = self.uploads.get(path.rpartition("/")[2])
         if kept is None and fault is None:
             fault = CallFailed("HTTP_404", "not there", 404)
-        if method == "PATCH" and kept is not None:
+        if method == "PATCH" and kept is not None and self.takes:
             assert int(headers["Upload-Offset"]) == len(kept)
             kept += data.read(-1) if fault is None else data.read(-1)[: len(data) // 2]
         if fault is not None:
@@ -114,6 +116,16 @@ def test_it_waits_longer_each_time_and_gives_up_in_the_end(file: Path) -> None:
     assert max(pauses) == 15
     assert sum(pauses) < 300
     assert len(remembered(file)) == 1
+
+
+def test_it_gives_up_if_no_byte_more_arrives(file: Path) -> None:
+    """Although the instance answers, and says where it stands."""
+    there, pauses = There(fails=lambda call, _: AWAY if call == "PATCH" else None, takes=False), list[float]()
+
+    with pytest.raises(CallFailed):
+        sending(there, file, pauses).send()
+
+    assert len(pauses) == there.called.count("PATCH") - 1 == 12
 
 
 def test_given_again_it_goes_on(file: Path) -> None:
