@@ -139,6 +139,10 @@ class Client:
             body = _Watched(opened, progress)
             return dict(self._json("PUT", f"packages/{segment(name)}", data=body, headers=headers))
 
+    def exchange(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """A call to `/api/v1/<path>` whose answer is in its header fields."""
+        return self._send(method, f"{self.url}/api/v1/{path}", **arguments)
+
     def wait_for_upload(
         self, upload_id: str, progress: Progress = lambda _done: None, timeout_seconds: float | None = None
     ) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cli.commands import (
     status,
     subscriptions,
     tokens,
+    uploads,
     versions,
 )
 from cli.session import DEFAULT_URL, Session
@@ -42,6 +43,7 @@ def main(context: click.Context, url: str, token: str | None, as_json: bool) -> 
 
 for module in (
     running,
+    uploads,
     packages,
     versions,
     staging,

@@ -1,54 +1,17 @@
-"""Packages: upload, list, show, tag, delete, bring back."""
+"""Packages: list, show, tag, delete, bring back."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cli import options, output
-from cli.client import content_digest, segment
+from cli.client import segment
 from cli.matrix import Matrix
 from cli.session import Session, with_session
-from shared.core.names import PackageName
 
 _COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
-
-
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
-@click.option("--name", help="Name of the package; the file's own name by default.")
-@click.option(
-    "--tags",
-    metavar="TAG,TAG",
-    callback=options.split_tags,
-    help="Staging tags: only instances that bear one of them get it. None: all do.",
-)
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is hashed and published.")
-@click.option("--digest", is_flag=True, help="Hash the file first and have the instance check what it received.")
-@with_session
-def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | None, wait: bool, digest: bool) -> None:
-    """Upload FILE; it is hashed, published, and moved to every peer that may have it."""
-    wanted = PackageName.parse(name or file.name).text
-    size = file.stat().st_size
-    with output.bars(quiet=session.as_json) as bars:
-        declared = content_digest(file) if digest else None
-        progress = bars.step("uploading", size)
-        result = session.client.upload(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
-        if wait:
-            result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
-    shown = ("name", "size", "state", "package_id", "upload_id", *(["error"] if result.get("error") else []))
-    session.show(result, lambda: output.print_fields(result, shown))
-    _check(result)
-
-
-def _check(upload_result: dict[str, Any]) -> None:
-    if upload_result["state"] in {"rejected", "aborted"}:
-        error = upload_result.get("error") or {}
-        raise click.ClickException(
-            f"{error.get('code', upload_result['state'].upper())}: {error.get('reason', 'the upload was not taken')}"
-        )
 
 
 @click.command()
@@ -117,4 +80,4 @@ def undelete(session: Session, reference: str) -> None:
     session.say(restored, f"brought back {restored['name']}: {restored['state']}")
 
 
-COMMANDS = (upload, packages, package)
+COMMANDS = (packages, package)

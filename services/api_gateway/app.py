@@ -23,6 +23,7 @@ from services.api_gateway.http import (
     peers,
     problems,
     routes,
+    tus,
     uploads,
 )
 from services.api_gateway.http.acts import Acts
@@ -70,6 +71,7 @@ def assemble(outside: Outside) -> Flask:
     limits.install(app, outside.settings, cookie)
     guard = auth.Guard(outside.services, cookie)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
+    app.register_blueprint(tus.doors(outside.services, outside.store, outside.settings, guard))
     app.register_blueprint(admin.doors(outside.services, outside.settings, guard, cookie))
     app.register_blueprint(dead_letters.doors(outside.dead_letters, guard))
     app.register_blueprint(downloads.doors(outside.services, outside.store, outside.settings))

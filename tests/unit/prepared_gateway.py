@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,13 @@ class Gateway:
     """Answers by method and path; remembers what it was asked."""
 
     url: str = ""
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    answers: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Status, document, and header fields if there are any."""
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def run(self, *arguments: str, **options: Any) -> Result:
         """Run `odst` against this server."""
-        environment = {"ODST_URL": self.url, "ODST_TOKEN": TOKEN, "ODST_TOKEN_FILE": None}
+        environment = {"ODST_URL": self.url, "ODST_TOKEN": TOKEN, "ODST_TOKEN_FILE": None, "XDG_CACHE_HOME": os.devnull}
         return CliRunner(env=environment).invoke(main, list(arguments), **options)
 
     def bodies(self, call: str) -> list[Any]:
@@ -41,14 +43,17 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             call = f"{self.command} {self.path}"
             gateway.asked.append((call, dict(self.headers), body))
-            status, document = gateway.answers.get(call, (404, {"code": "NOT_FOUND", "detail": f"nothing at {self.path}"}))
+            status, document, *headers = gateway.answers.get(call, (404, {"code": "NOT_FOUND", "detail": f"nothing at {self.path}"}))
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            for name, value in (headers[0] if headers else {}).items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server asks for
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server asks for
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

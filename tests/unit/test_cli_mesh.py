@@ -324,6 +324,9 @@ def test_the_audit_log_says_how_to_read_on(gateway: Gateway) -> None:
 
 EVERYTHING = [
     ["upload", "{file}", "--tags", "test, production"],
+    ["upload", "{file}", "--resumable"],
+    ["uploads"],
+    ["uploads", "cancel", "u1"],
     ["packages"],
     ["packages", "--matrix"],
     *[["package", word, "x"] for word in ("show", "delete", "undelete", "history", "rollback", "raise")],
@@ -370,8 +373,8 @@ EVERYTHING = [
     ["session", "list"],
     ["session", "end", "s"],
 ]
-NO_COMMAND = {"uploads.post_package", "uploads.put_nameless"}
-"""A form is for browsers; a package without a name is an error."""
+NO_COMMAND = {"uploads.post_package", "uploads.put_nameless", "tus.options", "tus.override"}
+"""A form is for browsers; a package without a name is an error; what is offered, and other words for it, are for other clients."""
 
 
 def test_every_operation_of_the_admin_api_has_a_command(gateway: Gateway, tmp_path: Path) -> None:
@@ -382,6 +385,9 @@ def test_every_operation_of_the_admin_api_has_a_command(gateway: Gateway, tmp_pa
     gateway.answers[f"PUT {API}/packages/x.pkg"] = (202, upload)
     gateway.answers[f"GET {API}/uploads/u1"] = (200, {**upload, "state": "published", "package_id": "p1"})
     gateway.answers[f"POST {API}/session"] = (201, {"person": "ada", "csrf_token": "c"})
+    gateway.answers[f"POST {API}/uploads"] = (201, upload, {"Location": f"{API}/uploads/u1"})
+    gateway.answers[f"HEAD {API}/uploads/u1"] = (200, b"", {"Upload-Offset": "0"})
+    gateway.answers[f"PATCH {API}/uploads/u1"] = (204, b"", {"Upload-Offset": "3"})
     for words in EVERYTHING:
         gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words])
 
