@@ -374,7 +374,9 @@ EVERYTHING = [
     ["session", "end", "s"],
 ]
 NO_COMMAND = {"uploads.post_package", "uploads.put_nameless", "tus.options", "tus.override"}
-"""A form is for browsers; a package without a name is an error; what is offered, and other words for it, are for other clients."""
+NO_COMMAND |= {"openapi.openapi", "openapi.docs", "openapi.static"}
+"""A form is for browsers; a package without a name is an error; what is offered, and other words for it, are for other clients; the
+description of the API is for programs and browsers."""
 
 
 def test_every_operation_of_the_admin_api_has_a_command(gateway: Gateway, tmp_path: Path) -> None:
