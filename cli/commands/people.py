@@ -1,4 +1,4 @@
-"""People and services, what groups outside mean here, and the sources of accounts."""
+"""People and services, and what groups outside mean here."""
 
 from __future__ import annotations
 
@@ -156,19 +156,4 @@ def revoke(session: Session, grant_id: str) -> None:
     session.say({"grant_id": grant_id, "state": "revoked"}, f"revoked {grant_id}")
 
 
-@click.group()
-def accounts() -> None:
-    """Sources of accounts outside, such as LDAP."""
-
-
-@accounts.command()
-@with_session
-def test(session: Session) -> None:
-    """Try the connection step by step, and say what was found."""
-    found = session.client.post("accounts/test")["items"]
-    session.show_rows(found, ("step", "ok", "detail"), "Nothing was found.")
-    if not all(finding["ok"] for finding in found):
-        raise click.exceptions.Exit(1)
-
-
-COMMANDS = (person, group, accounts)
+COMMANDS = (person, group)

@@ -134,8 +134,8 @@ class Accounts(Protocol):
             ServiceUnavailable: as above.
         """
 
-    def examine(self) -> list[Finding]:
-        """Try the connection step by step, and say what was found."""
+    def examine(self, name: str | None = None) -> list[Finding]:
+        """Try the connection step by step, and say what was found; with a name, also of whoever has it."""
 
 
 class AuditLog(Protocol):

@@ -155,11 +155,6 @@ class DirectoryService:
         self.wired.do.groups.revoke(grant_id, by)
 
     @answers
-    def examine_accounts(self) -> Any:
-        """Try the connection to each source of accounts outside."""
-        return self.wired.do.groups.examine()
-
-    @answers
     def create_token(  # noqa: PLR0913, PLR0917 - the whole wish
         self, name: str, grants: Any, rights: Any, person: str | None, valid_seconds: int | None, never_expires: Any, maker: Any
     ) -> Any:

@@ -76,7 +76,7 @@ def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
         gate,
         TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
         PeopleHandlers(register, outside.passwords, rules, here, clock),
-        GroupHandlers(outside.groups, outside.sources),
+        GroupHandlers(outside.groups),
         SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
         AuditTrail(outside.audit),
         dt.timedelta(seconds=settings.accounts_refresh_seconds),

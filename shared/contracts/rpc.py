@@ -78,7 +78,6 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "grant_to_group": ("group", "grant", "by"),
         "list_group_grants": (),
         "revoke_group_grant": ("grant_id", "by"),
-        "examine_accounts": (),
         "create_token": ("name", "grants", "rights", "person", "valid_seconds", "never_expires", "maker"),
         "list_tokens": ("of",),
         "revoke_token": ("token_id", "of"),

@@ -65,7 +65,6 @@ RIGHTS: dict[str, str] = {
     "POST /api/v1/people/<>/enable": "administer",
     "POST /api/v1/group-grants": "administer",
     "DELETE /api/v1/group-grants/<>": "administer",
-    "POST /api/v1/accounts/test": "administer",
 }
 """Doors for people and programs, and the right that each asks for."""
 

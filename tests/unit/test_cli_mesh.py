@@ -360,7 +360,6 @@ EVERYTHING = [
     ["group", "grant", "cn=x", "viewer"],
     ["group", "list"],
     ["group", "revoke", "g"],
-    ["accounts", "test"],
     ["login", "ada"],
     ["whoami"],
     ["password"],

@@ -165,16 +165,6 @@ def test_who_one_is_says_what_one_may(gateway: Gateway) -> None:
     assert "upload (test), view" in gateway.run("whoami").stdout
 
 
-@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
-def test_a_connection_that_does_not_work_is_a_failure(gateway: Gateway, *, ok: bool, code: int) -> None:
-    """So that a script notices."""
-    gateway.answers[f"POST {API}/accounts/test"] = (200, {"items": [{"step": "bind", "ok": ok, "detail": "said so"}]})
-
-    result = gateway.run("accounts", "test")
-
-    assert (result.exit_code, "said so" in result.stdout) == (code, True)
-
-
 def test_a_group_is_granted_a_role(gateway: Gateway) -> None:
     """By its distinguished name, as it is."""
     gateway.answers[f"POST {API}/group-grants"] = (201, {"grant_id": "g"})

@@ -9,7 +9,6 @@ from services.api_gateway.http.bodies import read
 from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
 from shared.contracts.admin.people import (
-    FindingList,
     GroupGrant,
     GroupGrantList,
     GroupGrantWish,
@@ -20,8 +19,6 @@ from shared.contracts.admin.people import (
     PersonWish,
     grants_in,
 )
-
-_EXAMINE_SECONDS = 30.0
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
@@ -146,10 +143,3 @@ def _groups(api: Blueprint, services: Services, guard: Guard) -> None:
         """Take a role from a group."""
         services.call("directory", "revoke_group_grant", grant_id=grant_id, by=g.person)
         return "", 204
-
-    @api.post("/accounts/test")
-    @guard.requires("administer")
-    @described(answers={200: FindingList})
-    def test_accounts() -> Response:
-        """Try the connection to the sources of accounts outside, step by step, and say what was found."""
-        return jsonify(services.call("directory", "examine_accounts", _timeout_seconds=_EXAMINE_SECONDS))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from services.directory.domain.distinguished_names import dn_key
 from services.directory.domain.rights import Grant
 from shared.core.errors import InvalidInput
 
 _LONGEST = 1000
-_AROUND_SEPARATORS = re.compile(r"\s*(?<!\\)([,=+])\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,7 @@ class GroupGrant:
     @property
     def key(self) -> str:
         """By which it is compared."""
-        return group_key(self.group)
-
-
-def group_key(group: str) -> str:
-    """What two spellings of one distinguished name have in common: case and spaces around separators do not count."""
-    return _AROUND_SEPARATORS.sub(r"\1", group.strip()).casefold()
+        return dn_key(self.group)
 
 
 def checked_group(group: Any) -> str:

@@ -173,20 +173,6 @@ class GroupGrantList(Answer):
     items: list[GroupGrant]
 
 
-class Finding(Answer):
-    """One step of trying a connection, and what came of it."""
-
-    step: str
-    ok: bool
-    detail: str
-
-
-class FindingList(Answer):
-    """All steps, in order."""
-
-    items: list[Finding]
-
-
 class Token(Answer):
     """An API token without its text. Without `grants` it may do what its person may."""
 
