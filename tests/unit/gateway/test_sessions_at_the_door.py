@@ -276,7 +276,6 @@ def _check_headers(answer: TestResponse, path: str, *, has_tls: bool) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cross-Origin-Opener-Policy"] == answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert answer.headers["X-Frame-Options"] == "DENY"
     policy = answer.headers["Content-Security-Policy"]
     assert all(part in policy for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"))
     assert answer.headers.get("Strict-Transport-Security") == ("max-age=31536000; includeSubDomains" if has_tls else None)
