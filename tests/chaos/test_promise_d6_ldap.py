@@ -25,7 +25,8 @@ from services.directory.domain.attempts import REFUSAL
 from services.directory.domain.distinguished_names import dn_key
 from shared.core.errors import ServiceUnavailable, Unauthenticated
 from shared.testing.certificates import Authority
-from shared.testing.slapd import MOST_FAILURES, PrivateSlapd
+from shared.testing.fakes.accounts import MOST_FAILURES
+from shared.testing.slapd import PrivateSlapd
 from shared.testing.slapd_tree import JANE, PASSWORD, READER, RING_A, RING_B, person
 from shared.testing.waiting import wait_for
 
