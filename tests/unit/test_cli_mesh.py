@@ -368,7 +368,8 @@ EVERYTHING = [
     ["session", "end", "s"],
 ]
 NO_COMMAND = {"uploads.post_package", "uploads.put_nameless"}
-"""A form is for browsers; a package without a name is an error."""
+NO_COMMAND |= {"openapi.openapi", "openapi.docs", "openapi.static"}
+"""A form is for browsers; a package without a name is an error; the description of the API is for programs and browsers."""
 
 
 def test_every_operation_of_the_admin_api_has_a_command(gateway: Gateway, tmp_path: Path) -> None:
