@@ -24,6 +24,7 @@ from services.directory.handlers.audit import AuditTrail
 from services.directory.handlers.checkpointing import Checkpointing
 from services.directory.handlers.first_start import FirstStart
 from services.directory.handlers.logging_in import Recogniser, SessionHandlers, Throttle
+from services.directory.handlers.outside import AccountsOutside
 from services.directory.handlers.people import GroupHandlers, PasswordRules, PeopleHandlers
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.tokens import TokenHandlers
@@ -78,6 +79,7 @@ class Handlers:
     people: PeopleHandlers
     groups: GroupHandlers
     sessions: SessionHandlers
+    outside: AccountsOutside
     refresh_after: dt.timedelta
 
     def figures(self) -> dict[str, int]:
@@ -102,8 +104,9 @@ def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
         gate,
         TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
         PeopleHandlers(register, outside.passwords, rules, here, clock),
-        GroupHandlers(outside.groups, outside.sources),
+        GroupHandlers(outside.groups),
         SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
+        AccountsOutside(outside.sources),
         dt.timedelta(seconds=settings.accounts_refresh_seconds),
     )
 
