@@ -379,3 +379,14 @@ def test_when_it_expires_is_told(bench: Bench) -> None:
     kept = bench.catalogue.upload(upload["upload_id"])
     assert kept is not None
     assert kept.state is UploadState.RECEIVING
+
+
+@pytest.mark.parametrize("tags", [["production"], []])
+def test_a_narrowed_grant_narrows_resumable_uploads_too(bench: Bench, tags: list[str]) -> None:
+    """Whoever may give `test` alone neither begins an upload of another stage, nor one that goes everywhere, known bytes or not."""
+    bench.upload(CONTENT)
+    for declared in (None, hashlib.sha256(CONTENT).hexdigest()):
+        with refusal("OUTSIDE_GRANT", Forbidden):
+            begin(bench, "Other.pkg", tags=tags, sha256=declared, within=["test"])
+
+    assert begin(bench, tags=["test"], content=b"others", within=["test"])["state"] == "receiving"
