@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from shared.contracts.admin.base import Answer, Body, Bytes, Time
 
+Role = Literal["viewer", "uploader", "administrator"]
+"""What a token may do."""
 _YEAR = 366 * 24 * 3600
 
 
@@ -28,7 +30,7 @@ class TokenWish(Body):
     """What uses the token, what it may do, and for how long."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
-    role: Literal["viewer", "uploader", "administrator"]
+    role: Role
     valid_seconds: Annotated[int, Field(gt=0, le=10 * _YEAR)] | None = None
 
 

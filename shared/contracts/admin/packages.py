@@ -58,8 +58,8 @@ class Package(Answer):
     remove_after: Time | None
     received_from: str | None
     published: Time | None
-    url: str
     error: Fault | None
+    url: str
 
 
 class PackageList(Answer):

@@ -1,0 +1,73 @@
+"""The client and the OpenAPI document of the gateway hold each other: same operations, same parameters, same answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odst_client import Client
+from odst_client.operations import Group, operations_of
+from tests.unit.api_examples import DescribedApi, an_app
+from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
+
+NO_METHOD = {
+    "POST /api/v1/packages": "a form is for browsers; `uploads.send` sends the bytes as they are",
+    "GET /api/v1/docs": "a page for people",
+    "GET /healthz": "for whatever restarts processes; `instance.readiness` says more",
+}
+OTHER_NAMES = {"id": "letter_id"}
+"""Parameters whose name means something else in Python."""
+SAMPLES = {"str": "x", "Sequence[str]": ["test"], "Role": "viewer"}
+
+
+def _methods(client: Client) -> list[tuple[str, Callable[..., Any]]]:
+    groups = [group for group in vars(client).values() if isinstance(group, Group)]
+    return [(f"{one.method} {one.path}", method) for group in groups for one, method in operations_of(group)]
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> DescribedApi:
+    """The API of the real gateway."""
+    return DescribedApi(an_app(tmp_path))
+
+
+@pytest.fixture
+def gateway(described: DescribedApi) -> Iterator[Gateway]:
+    """A gateway that answers everything as it is described."""
+    with a_prepared_gateway() as prepared:
+        prepared.otherwise = described.answer
+        yield prepared
+
+
+def test_every_operation_has_one_method_and_every_method_an_operation(described: DescribedApi) -> None:
+    """But for those that are listed here, with the reason."""
+    operations = [name for name, _ in _methods(Client("http://x"))]
+
+    assert sorted([*operations, *NO_METHOD]) == sorted(described.operations)
+
+
+def test_a_method_takes_all_that_its_operation_takes(described: DescribedApi) -> None:
+    """In the path, in the query, and in the body."""
+    missing = {
+        name: described_names - set(inspect.signature(method).parameters)
+        for name, method in _methods(Client("http://x"))
+        if (described_names := {OTHER_NAMES.get(one, one) for one in described.parameters(name)})
+    }
+
+    assert {name: names for name, names in missing.items() if names} == {}
+
+
+def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway, described: DescribedApi, tmp_path: Path) -> None:
+    """One request each, to the operation that it is decorated with; the described answer is read without fault."""
+    file = tmp_path / "x"
+    file.write_bytes(b"abc")
+    for name, method in _methods(Client(gateway.url)):
+        gateway.asked.clear()
+        needed = [one for one in inspect.signature(method).parameters.values() if one.default is inspect.Parameter.empty]
+        method(*[file if one.annotation == "Path" else SAMPLES[one.annotation] for one in needed])
+
+        assert [described.operation_at(*call.split()) for call, _, _ in gateway.asked] == [name]
