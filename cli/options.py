@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 import click
 
 limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 """For lists."""
+
+
+class _Time(click.ParamType[dt.datetime]):
+    """A time with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> dt.datetime:
+        """What people write as a time."""
+        try:
+            time = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2030-01-31T22:00:00+01:00", parameter, context)
+        if time.tzinfo is None:
+            self.fail(f"{value!r} does not say in which zone: such as 2030-01-31T22:00:00+01:00, or Z at the end", parameter, context)
+        return time
+
+
+TIME = _Time()
+"""RFC 3339."""
 
 
 def split_tags(_context: click.Context | None, _parameter: click.Parameter | None, value: str | None) -> list[str] | None:

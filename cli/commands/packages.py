@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cli import options, output
-from cli.client import content_digest, segment
 from cli.matrix import Matrix
 from cli.session import Session, with_session
+from odst_client import content_digest
+from shared.contracts.admin.mesh import Column, Row
+from shared.contracts.admin.packages import Package, Upload
 from shared.core.names import PackageName
 
 _COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
+_UPLOAD = ("name", "size", "state", "package_id", "upload_id")
 
 
 @click.command()
@@ -35,19 +38,28 @@ def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | 
     with output.bars(quiet=session.as_json) as bars:
         declared = content_digest(file) if digest else None
         progress = bars.step("uploading", size)
-        result = session.client.upload(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
+        result = session.client.uploads.send(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
         if wait:
-            result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
-    session.show(result, lambda: output.print_fields(result, ("name", "size", "state", "package_id", "upload_id")))
+            result = session.client.uploads.wait(result.upload_id, bars.step("hashing", size))
+    session.show_fields(result, _UPLOAD)
     _check(result)
 
 
-def _check(upload_result: dict[str, Any]) -> None:
-    if upload_result["state"] in {"rejected", "aborted"}:
-        error = upload_result.get("error") or {}
-        raise click.ClickException(
-            f"{error.get('code', upload_result['state'].upper())}: {error.get('reason', 'the upload was not taken')}"
-        )
+@click.command()
+@click.argument("upload_id")
+@click.option("--wait", is_flag=True, help="Wait until it is hashed and published, or refused.")
+@with_session
+def uploaded(session: Session, upload_id: str, wait: bool) -> None:
+    """Show what became of an upload, such as one that was made with --no-wait."""
+    found = session.client.uploads.wait(upload_id) if wait else session.client.uploads.show(upload_id)
+    session.show_fields(found, _UPLOAD)
+    _check(found)
+
+
+def _check(found: Upload) -> None:
+    if found.state in {"rejected", "aborted"}:
+        code, reason = (found.error.code, found.error.reason) if found.error else (found.state.upper(), "the upload was not taken")
+        raise click.ClickException(f"{code}: {reason}")
 
 
 @click.command()
@@ -57,18 +69,28 @@ def _check(upload_result: dict[str, Any]) -> None:
 @with_session
 def packages(session: Session, matrix: bool, tag: str | None, deleted: bool) -> None:
     """List the packages of the instance."""
-    pages = list(session.client.pages("matrix" if matrix else "packages"))
-    rows = [package for page in pages for package in page["items"] if _is_wanted(package, tag, deleted=deleted)]
-    empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
+    instances: dict[str, Column] = {}
+    rows = [one for one in _found(session, instances, matrix=matrix) if _is_wanted(one, tag, deleted=deleted)]
     if not matrix or not rows:
+        empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
         session.show_rows(rows, _COLUMNS, empty)
         return
-    instances = list({instance["instance_id"]: instance for page in pages for instance in page["instances"]}.values())
-    session.show({"instances": instances, "items": rows}, lambda: Matrix(instances, rows).print(output.console()))
+    document = {"instances": list(instances.values()), "items": rows}
+    session.show(document, lambda: Matrix(*output.plain(document).values()).print(output.console()))
 
 
-def _is_wanted(package: dict[str, Any], tag: str | None, *, deleted: bool) -> bool:
-    return (tag is None or tag in package["tags"]) and (not deleted or package["state"] == "deleted")
+def _found(session: Session, instances: dict[str, Column], *, matrix: bool) -> Iterator[Package | Row]:
+    """All packages; rows of the matrix if that is asked for, which then puts its columns into `instances`."""
+    if not matrix:
+        yield from session.client.packages.all()
+        return
+    for page in session.client.mesh.matrix_pages():
+        instances |= {column.instance_id: column for column in page.instances}
+        yield from page.items
+
+
+def _is_wanted(package: Package, tag: str | None, *, deleted: bool) -> bool:
+    return (tag is None or tag in package.tags) and (not deleted or package.state == "deleted")
 
 
 @click.group()
@@ -81,8 +103,7 @@ def package() -> None:
 @with_session
 def show(session: Session, reference: str) -> None:
     """Show the package with this name or id."""
-    found = session.client.package(reference)
-    session.show(found, lambda: output.print_fields(found))
+    session.show_fields(session.client.packages.show(reference))
 
 
 @package.command("tag")
@@ -93,9 +114,9 @@ def show(session: Session, reference: str) -> None:
 def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
     """Give a package these staging TAGS, instead of those that it has."""
     wanted = options.chosen_tags(tags, none=none)
-    changed = session.client.post(f"packages/{segment(reference)}/tags", {"tags": wanted})
-    may = f"instances that bear {' or '.join(changed['tags'])}" if changed["tags"] else "every instance"
-    session.say(changed, f"{changed['name']} may go to {may}")
+    changed = session.client.packages.tag(reference, wanted)
+    may = f"instances that bear {' or '.join(changed.tags)}" if changed.tags else "every instance"
+    session.say(changed, f"{changed.name} may go to {may}")
 
 
 @package.command()
@@ -103,8 +124,8 @@ def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> 
 @with_session
 def delete(session: Session, reference: str) -> None:
     """Delete a package everywhere; for some days it can be brought back."""
-    deleted = session.client.delete(f"packages/{segment(reference)}")
-    session.say(deleted, f"deleted {deleted['name']}; to bring it back: odst package undelete {deleted['package_id']}")
+    deleted = session.client.packages.delete(reference)
+    session.say(deleted, f"deleted {deleted.name}; to bring it back: odst package undelete {deleted.package_id}")
 
 
 @package.command()
@@ -112,8 +133,8 @@ def delete(session: Session, reference: str) -> None:
 @with_session
 def undelete(session: Session, reference: str) -> None:
     """Bring a deleted package back, everywhere."""
-    restored = session.client.post(f"packages/{segment(reference)}/undelete")
-    session.say(restored, f"brought back {restored['name']}: {restored['state']}")
+    restored = session.client.packages.undelete(reference)
+    session.say(restored, f"brought back {restored.name}: {restored.state}")
 
 
-COMMANDS = (upload, packages, package)
+COMMANDS = (upload, uploaded, packages, package)

@@ -21,6 +21,7 @@ from shared.contracts.admin.instance import (
     TokenWish,
 )
 
+
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
     """All of them."""
     api = Blueprint("admin", __name__, url_prefix="/api/v1")

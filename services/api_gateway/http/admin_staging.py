@@ -12,6 +12,7 @@ from shared.contracts.admin.base import Limit
 from shared.contracts.admin.packages import Promotion, PromotionList, PromotionWish, Rejection
 from shared.core.times import rfc3339_or_none
 
+
 def doors(services: Services, guard: Guard) -> Blueprint:
     """The four operations."""
     api = Blueprint("staging", __name__)

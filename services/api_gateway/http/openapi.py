@@ -55,7 +55,9 @@ def document(app: Flask) -> dict[str, Any]:
 
 def doors() -> Blueprint:
     """`/api/v1/openapi.json` for programs, `/api/v1/docs` for people."""
-    site = Blueprint("openapi", __name__, url_prefix="/api/v1", template_folder="templates", static_folder="static", static_url_path="/docs")
+    site = Blueprint(
+        "openapi", __name__, url_prefix="/api/v1", template_folder="templates", static_folder="static", static_url_path="/docs"
+    )
 
     @site.get("/openapi.json")
     @described(answers={200: ApiDocument})
