@@ -41,8 +41,7 @@ def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | 
         result = session.client.uploads.send(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
         if wait:
             result = session.client.uploads.wait(result.upload_id, bars.step("hashing", size))
-    session.show_fields(result, _UPLOAD)
-    _check(result)
+    _show_upload(session, result)
 
 
 @click.command()
@@ -52,11 +51,11 @@ def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | 
 def uploaded(session: Session, upload_id: str, wait: bool) -> None:
     """Show what became of an upload, such as one that was made with --no-wait."""
     found = session.client.uploads.wait(upload_id) if wait else session.client.uploads.show(upload_id)
-    session.show_fields(found, _UPLOAD)
-    _check(found)
+    _show_upload(session, found)
 
 
-def _check(found: Upload) -> None:
+def _show_upload(session: Session, found: Upload) -> None:
+    session.show_fields(found, (*_UPLOAD, "error") if found.error else _UPLOAD)
     if found.state in {"rejected", "aborted"}:
         code, reason = (found.error.code, found.error.reason) if found.error else (found.state.upper(), "the upload was not taken")
         raise click.ClickException(f"{code}: {reason}")

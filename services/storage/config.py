@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.storage.domain.settling import GonePolicy
-from shared.runtime.settings import COMMA_SEPARATED, Settings, TagText
+from shared.runtime.settings import COMMA_SEPARATED, Settings, TagText, known_stages
 
 
 class StorageSettings(Settings):
@@ -27,3 +27,5 @@ class StorageSettings(Settings):
     """Packages that replication is told to fetch at a time."""
     charter_seconds: Annotated[float, Field(ge=1)] = 6 * 3600
     """How often the charter is issued anew; an instance that leaves out three counts as away. The same at all instances."""
+
+    _guarded_are_stages = field_validator("approval_stages", mode="after")(known_stages)

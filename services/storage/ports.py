@@ -176,6 +176,9 @@ class Catalogue(Protocol):
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose verified bytes are here and have this digest."""
 
+    def offered_with_sha256(self, sha256: str) -> Package | None:
+        """Of the published and superseded packages with this digest whose verified bytes are here, one: a published one before others."""
+
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name, and the cursor of the next page."""
 

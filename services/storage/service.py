@@ -79,6 +79,11 @@ class StorageService:
         return self.wired.do.questions.locate_public(name)
 
     @answers
+    def locate_digest(self, sha256: str) -> Any:
+        """What clients get by a digest."""
+        return self.wired.do.questions.locate_digest(sha256)
+
+    @answers
     def locate_blob(self, package_id: str, tags: list[str] | None) -> Any:
         """Digest and size of bytes that are here."""
         return self.wired.do.questions.locate_blob(package_id, tags)

@@ -15,6 +15,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_packages": ("after", "limit"),
         "show_package": ("reference",),
         "locate_public": ("name",),
+        "locate_digest": ("sha256",),
         "locate_blob": ("package_id", "tags"),
         "read_manifest": ("package_id", "tags"),
         "retag_package": ("reference", "tags", "person"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 
 from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
@@ -33,6 +33,15 @@ COMMA_SEPARATED = BeforeValidator(_split)
 
 
 TagText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+def known_stages(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """For a setting that names stages: one that is not among `stages` is a typing error, and would guard or bear nothing."""
+    stages = info.data.get("stages")
+    unknown = [tag for tag in value if stages is not None and tag != "*" and tag not in stages]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no stage of this organisation; its stages are {', '.join(stages or ()) or 'none'}")
+    return value
 
 
 class ConfigurationError(InvalidInput):
@@ -76,6 +85,8 @@ class Settings(BaseModel):
     """Versions of the peer protocol that this instance speaks."""
     free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
     """Space in MiB on the data disk that is never used."""
+
+    _borne_are_stages = field_validator("staging_tags", mode="after")(known_stages)
 
     @field_validator("data", mode="after")
     @classmethod

@@ -22,7 +22,8 @@ def python_files(*folders: str) -> list[Path]:
 
 def project_files() -> Iterator[Path]:
     """Every text file that is the project's own, wherever it lies."""
-    yield from (path for path in ROOT.iterdir() if path.is_file())
+    # In a second work tree of git, `.git` is a file that says where the first one lies.
+    yield from (path for path in ROOT.iterdir() if path.is_file() and path.name != ".git")
     for folder in _OUR_FOLDERS:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix not in _BINARY and "__pycache__" not in path.parts:

@@ -224,6 +224,25 @@ def test_bytes_that_are_here_are_found_by_their_digest(kept: Kept) -> None:
     assert kept.catalogue.with_sha256(wanted.sha256.hex) is None
 
 
+def test_bytes_that_clients_may_have_are_found_by_digest(kept: Kept) -> None:
+    """Published or superseded ones that are here, a published one before others; not what is deleted, withheld or on its way."""
+    states = [
+        (PackageState.DELETED, True),
+        (PackageState.WITHHELD, True),
+        (PackageState.QUARANTINED, True),
+        (PackageState.WANTED, False),
+        (PackageState.SUPERSEDED, False),
+    ]
+    digest = a_package(b"same").sha256.hex
+    kept.save(*(a_package(b"same", f"{number}.pkg", state=state, bytes_here=here) for number, (state, here) in enumerate(states)))
+    assert kept.catalogue.offered_with_sha256(digest) is None
+
+    kept.save(superseded := a_package(b"same", "old.pkg", state=PackageState.SUPERSEDED, bytes_here=True))
+    assert kept.catalogue.offered_with_sha256(digest) == superseded
+    kept.save(published := a_package(b"same", "new.pkg", state=PackageState.PUBLISHED, bytes_here=True))
+    assert kept.catalogue.offered_with_sha256(digest) == published
+
+
 @pytest.mark.parametrize(
     ("other", "needed"),
     [

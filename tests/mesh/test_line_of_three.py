@@ -85,7 +85,7 @@ def test_odd_sizes_arrive(line: Line, size: int) -> None:
 
 
 def test_new_bytes_under_the_same_name_supersede(line: Line) -> None:
-    """The newer is what clients get, at every instance; the older stays known by its id."""
+    """The newer is what clients get, at every instance; the older stays known by its id, and its bytes can be had by their digest."""
     a, _, c = line
     old = a.uploaded(a.upload("tool.pkg", b"version 1"))["package_id"]
     c.published("tool.pkg")
@@ -94,3 +94,8 @@ def test_new_bytes_under_the_same_name_supersede(line: Line) -> None:
 
     assert requests.get(f"{c.url}/packages/tool.pkg", timeout=10).content == b"version 2"
     assert c.api("GET", f"/packages/{old}").json()["state"] == "superseded"
+    for number in (1, 2):
+        content = f"version {number}".encode()
+        answer = requests.get(f"{c.url}/digests/sha256/{hashlib.sha256(content).hexdigest()}", timeout=10)
+        assert answer.content == content
+    assert requests.get(f"{c.url}/digests/sha256/{'0' * 64}", timeout=10).status_code == 404

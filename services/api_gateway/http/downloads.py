@@ -1,4 +1,4 @@
-"""Downloads: what client machines see. `/packages/<name>`, and `/<context>/Packages/<name>` as Jamf's clients ask."""
+"""Downloads: what client machines see. `/packages/<name>`, `/<context>/Packages/<name>` as Jamf's clients ask, and bytes by digest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response
 
@@ -54,10 +55,16 @@ class PublicFiles:
                 self._remember(key, found)
         return found
 
+    def find_digest(self, sha256: str) -> Representation:
+        """Bytes by their SHA-256: also those of a version that is not current any more.
+
+        Raises:
+            NotFound: if they cannot be had here.
+        """
+        return _representation(self._services.call("storage", "locate_digest", sha256=sha256[:80].lower()))
+
     def _ask(self, name: str) -> Representation:
-        package = self._services.call("storage", "locate_public", name=name)
-        modified = dt.datetime.fromisoformat(package["created"])
-        return Representation(Digest("sha256", package["sha256"]), package["size"], modified, package["name"])
+        return _representation(self._services.call("storage", "locate_public", name=name))
 
     def _recall(self, key: tuple[str, int, int]) -> Representation | None:
         with self._lock:
@@ -72,6 +79,11 @@ class PublicFiles:
                 self._known.popitem(last=False)
 
 
+def _representation(package: dict[str, Any]) -> Representation:
+    modified = dt.datetime.fromisoformat(package["created"])
+    return Representation(Digest("sha256", package["sha256"]), package["size"], modified, package["name"])
+
+
 def _has_inode(path: Path, inode: int) -> bool:
     try:
         return path.stat().st_ino == inode
@@ -80,13 +92,17 @@ def _has_inode(path: Path, inode: int) -> bool:
 
 
 def doors(services: Services, store: FilesystemByteStore, settings: ApiGatewaySettings) -> Blueprint:
-    """Both addresses of every package."""
+    """Both addresses of what is current under a name, and that of all bytes that are kept."""
     site = Blueprint("downloads", __name__)
     files, sending = PublicFiles(services, store), Sending(store, settings.accel_prefix)
 
     def download(name: str) -> Response:
         return sending.answer(files.find(name))
 
+    def download_digest(sha256: str) -> Response:
+        return sending.answer(files.find_digest(sha256))
+
+    site.add_url_rule("/digests/sha256/<sha256>", "by_digest", download_digest, methods=["GET"])
     site.add_url_rule("/packages/<name:name>", "by_name", download, methods=["GET"])
     site.add_url_rule(f"/{settings.distribution_context}/Packages/<name:name>", "by_name_jamf", download, methods=["GET"])
     return site

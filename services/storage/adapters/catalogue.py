@@ -95,6 +95,13 @@ class SqlCatalogue:
         query = select(packages).where(packages.c.sha256 == sha256, packages.c.bytes_here.is_(True)).limit(1)
         return next(iter(self._packages(query)), None)
 
+    def offered_with_sha256(self, sha256: str) -> Package | None:
+        """A package with these bytes that can be had."""
+        offered = packages.c.state.in_([PackageState.PUBLISHED.value, PackageState.SUPERSEDED.value])
+        query = select(packages).where(packages.c.sha256 == sha256, packages.c.bytes_here.is_(True), offered)
+        # "published" sorts before "superseded".
+        return next(iter(self._packages(query.order_by(packages.c.state, packages.c.package_id).limit(1))), None)
+
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name and id; the cursor is the last one's."""
         query = select(packages).order_by(packages.c.name, packages.c.package_id).limit(limit + 1)

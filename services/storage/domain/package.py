@@ -146,3 +146,16 @@ def creation_time(now: dt.datetime, seen: Iterable[Stamp]) -> dt.datetime:
     if latest is None or latest.time.replace(microsecond=0) < stamp:
         return stamp
     return latest.time.replace(microsecond=0) + dt.timedelta(seconds=1)
+
+
+def already_here(named: Iterable[Package], sha256: str) -> Package | None:
+    """Of all packages of a name, the published one, if an upload of these bytes under that name would change nothing.
+
+    It would, if something greater is on its way here that is to take the name.
+    """
+    known = list(named)
+    current = next((one for one in known if one.state is PackageState.PUBLISHED), None)
+    if current is None or current.sha256.hex != sha256:
+        return None
+    outranked = any(one.state is PackageState.WANTED and one.precedence > current.precedence for one in known)
+    return None if outranked else current

@@ -73,6 +73,14 @@ class Upload:
             return f"sha256:{self.declared_sha256} was received, sha256:{self.digests.sha256} was found on the disk"
         return None
 
+    def found(self, package_id: str, tags: Tags) -> Upload:
+        """The package is there already, with these tags. It keeps them; if others were asked for, that is said."""
+        if tags == self.tags:
+            return self.ended(UploadState.ALREADY_HERE, package_id=package_id)
+        kept = f"its staging tags are {', '.join(sorted(tags))}" if tags else "it has no staging tags"
+        reason = f"the package is here already, {kept}, and it keeps them: retag it, if that is not what you want"
+        return self.ended(UploadState.ALREADY_HERE, package_id=package_id, code="TAGS_DIFFER", reason=reason)
+
     def ended(self, state: UploadState, *, package_id: str | None = None, code: str | None = None, reason: str | None = None) -> Upload:
         """It came to an end."""
         return replace(self, state=state, package_id=package_id, error_code=code, error_reason=reason)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from services.storage.domain.package import Package
@@ -35,7 +37,7 @@ class PromotionHandlers:
 
         Raises:
             InvalidInput: STAGE_UNKNOWN, or TIME_INVALID.
-            Conflict: STAGE_UNCLEAR, if there is no next one; ALREADY_THERE; PACKAGE_DELETED.
+            Conflict: STAGE_UNCLEAR, if there is no next one, or the package goes everywhere already; ALREADY_THERE; PACKAGE_DELETED.
         """
         package, now = find_package(self.catalogue, reference), self.clock()
         wanted = self._stage(package, stage)
@@ -58,7 +60,7 @@ class PromotionHandlers:
         stages.check([wanted])
         if wanted in package.tags:
             raise Conflict(f"{package.name} has the stage {wanted} already", "ALREADY_THERE")
-        _check_not_deleted(package)
+        _check_can_widen(package)
         return wanted
 
     def approve(self, promotion_id: str, person: str) -> dict[str, Any]:
@@ -98,33 +100,43 @@ class PromotionHandlers:
             self._done_if_due(promotion)
 
     def _done_if_due(self, promotion: Promotion) -> Promotion:
-        now = self.clock()
-        if promotion.state is not PromotionState.SCHEDULED or promotion.due > now:
+        if promotion.state is not PromotionState.SCHEDULED or promotion.due > self.clock():
             return promotion
-        with self.catalogue.changing() as changes:
-            present = _existing(changes, promotion.promotion_id)
-        if present.state is not PromotionState.SCHEDULED:
-            return present
-        person = f"{promotion.requested_by}, approved by {promotion.approved_by}" if promotion.approved_by else promotion.requested_by
         try:
-            self.stewards.write(promotion.package_id, MetaField.TAGS, lambda package: _tags_with(package, promotion.stage), person[:120])
-            ended = promotion.ended_as(PromotionState.DONE, now)
+            return self._ended(promotion.promotion_id, self._write)
         except PermanentError as error:
-            ended = promotion.ended_as(PromotionState.FAILED, now, f"{error.code}: {error}"[:500])
+            reason = f"{error.code}: {error}"[:500]
+            return self._ended(promotion.promotion_id, lambda _, one: one.ended_as(PromotionState.FAILED, self.clock(), reason))
+
+    def _ended(self, promotion_id: str, end: Callable[[Changes, Promotion], Promotion]) -> Promotion:
+        """End a promotion in one transaction, unless somebody else, who may have rejected it, was first."""
         with self.catalogue.changing() as changes:
+            present = _existing(changes, promotion_id)
+            if present.state is not PromotionState.SCHEDULED:
+                return present
+            ended = end(changes, present)
             changes.save_promotion(ended)
             changes.dispatch(_ended(ended))
         log.info("promotion_ended", promotion_id=ended.promotion_id, name=ended.name, stage=ended.stage, state=ended.state.value)
         return ended
 
+    def _write(self, changes: Changes, promotion: Promotion) -> Promotion:
+        person = f"{promotion.requested_by}, approved by {promotion.approved_by}" if promotion.approved_by else promotion.requested_by
+        tags = partial(_tags_with, stage=promotion.stage)
+        self.stewards.write_within(changes, promotion.package_id, MetaField.TAGS, tags, person[:120])
+        return promotion.ended_as(PromotionState.DONE, self.clock())
 
-def _check_not_deleted(package: Package) -> None:
+
+def _check_can_widen(package: Package) -> None:
+    """A promotion lets more instances have a package; it must not take it from any."""
     if package.deleted:
         raise Conflict(f"{package.name} is deleted: undelete it first", "PACKAGE_DELETED")
+    if not package.tags:
+        raise Conflict(f"{package.name} has no stage, so it goes to every instance already: give it tags, to restrict it", "STAGE_UNCLEAR")
 
 
 def _tags_with(package: Package, stage: str) -> tuple[str, ...]:
-    _check_not_deleted(package)
+    _check_can_widen(package)
     return tuple(sorted(package.tags | {stage}))
 
 

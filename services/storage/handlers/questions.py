@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from shared.core.names import PackageName
 from shared.runtime.bytestore.port import ByteStore
 
 MAX_PAGE = 1000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -49,6 +51,17 @@ class Questions:
         if package is None or package.state is not PackageState.PUBLISHED:
             raise NotFound(f"nothing is published under {name[:80]!r}")
         return describe_package(package)
+
+    def locate_digest(self, sha256: str) -> dict[str, Any]:
+        """A package with these bytes that clients may have: current under its name, or superseded and kept.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        found = self.catalogue.offered_with_sha256(sha256) if _SHA256.fullmatch(sha256) else None
+        if found is None:
+            raise NotFound("no bytes with that digest can be had here")
+        return describe_package(found)
 
     def locate_blob(self, package_id: str, tags: list[str] | None) -> dict[str, Any]:
         """Digest and size of a package whose bytes can be had here.

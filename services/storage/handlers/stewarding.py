@@ -49,12 +49,15 @@ class StewardHandlers:
         """
         wanted = self.stages.check(tags)
         package = find_package(self.catalogue, reference)
+        return self.write(package.package_id, MetaField.TAGS, lambda present: self._retagged(present, wanted), person)
+
+    def _retagged(self, package: Package, wanted: frozenset[str]) -> tuple[str, ...]:
         guarded = sorted((wanted - package.tags) & self.approval_stages)
         if not wanted and package.tags:
             guarded = sorted(self.approval_stages)
         if guarded:
             raise Conflict(f"{guarded[0]} needs the approval of a second person: ask for a promotion instead", "APPROVAL_NEEDED")
-        return self.write(package.package_id, MetaField.TAGS, lambda _: tuple(sorted(wanted)), person)
+        return tuple(sorted(wanted))
 
     def delete(self, reference: str, person: str) -> dict[str, Any]:
         """Delete a package everywhere; its bytes stay in the trash for a time. Deleting it twice is deleting it once."""
@@ -104,7 +107,15 @@ class StewardHandlers:
         Raises:
             Forbidden: NOT_STEWARD.
         """
-        with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
+        with self.catalogue.changing() as changes:
+            package = self.write_within(changes, package_id, field, value, person)
+        return describe_package(package)
+
+    def write_within(
+        self, changes: Changes, package_id: str, field: MetaField, value: Callable[[Package], MetaValue], person: str
+    ) -> Package:
+        """The same as a part of a transaction. `value` sees the package as it is in this transaction, and may refuse by raising."""
+        with self.settler.round(changes) as round_:
             package = changes.package(package_id)
             if package is None:
                 raise NotFound(f"there is no package {package_id[:40]!r} here")
@@ -115,7 +126,7 @@ class StewardHandlers:
             record = self._record(package_id, field, value(package), next_stamp(self.clock(), seen), person)
             package = self._apply(round_, package, [*said], record)
         log.info("meta_written", package_id=package_id, name=package.name, field=field.value, person=person)
-        return describe_package(package)
+        return package
 
     def _record(self, about: str, field: MetaField, value: MetaValue, stamp: Stamp, person: str) -> MetaRecord:
         author, key = self.signer.identity

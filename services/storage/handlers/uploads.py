@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.storage.domain.facts import facts_of, horizon, moments
-from services.storage.domain.package import Package, PackageState, creation_time
+from services.storage.domain.package import Package, PackageState, already_here, creation_time
 from services.storage.domain.upload import Upload, UploadState
 from services.storage.handlers.packages import Offload
 from services.storage.handlers.settling import Settler
@@ -137,9 +137,9 @@ class UploadHandlers:
             if _existing(changes, upload.upload_id).state is not UploadState.HASHED:
                 return
             named = changes.named(upload.name)
-            current = next((one for one in named if one.state is PackageState.PUBLISHED), None)
-            if current and current.sha256.hex == upload.digests.sha256:
-                changes.save_upload(upload.ended(UploadState.ALREADY_HERE, package_id=current.package_id))
+            current = already_here(named, upload.digests.sha256)
+            if current:
+                changes.save_upload(upload.found(current.package_id, current.tags))
                 log.info("upload_already_here", upload_id=upload.upload_id, package_id=current.package_id)
                 return
             package = self._new_package(upload, upload.digests, [one.precedence[0] for one in named])

@@ -194,6 +194,11 @@ class FakeCatalogue:
         """Any package whose bytes are here and have this digest."""
         return next((one for one in self._truth.packages.values() if one.bytes_here and one.sha256.hex == sha256), None)
 
+    def offered_with_sha256(self, sha256: str) -> Package | None:
+        """A package with these bytes that can be had."""
+        found = [one for one in self._truth.packages.values() if one.sha256.hex == sha256 and one.is_offered]
+        return min(found, key=lambda one: (one.state.value, one.package_id), default=None)
+
     def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
         """Packages by name and id; the cursor is the last one's."""
         if after and "\0" not in after:

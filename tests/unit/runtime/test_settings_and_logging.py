@@ -39,6 +39,18 @@ def test_the_environment_goes_before_the_file_before_defaults(tmp_path: Path) ->
     assert settings.instance_name == "Bremen"
 
 
+@pytest.mark.parametrize("variable", ["ODST_APPROVAL_STAGES", "ODST_STAGING_TAGS"])
+def test_a_stage_that_does_not_exist_is_a_typing_error(variable: str) -> None:
+    """It would guard nothing, or bear nothing; `*` bears all."""
+    with pytest.raises(ConfigurationError) as caught:
+        StorageSettings.load(URI | {variable: "prodution"})
+
+    assert variable in str(caught.value)
+    assert "prodution" in str(caught.value)
+    assert "production" in str(caught.value)
+    assert StorageSettings.load(URI | {"ODST_STAGING_TAGS": "*"}).staging_tags == ("*",)
+
+
 def test_lists_are_written_with_commas_in_the_environment() -> None:
     """As there is no other way."""
     assert StorageSettings.load(URI | {"ODST_RETRY_DELAYS_SECONDS": "0.5, 2"}).retry_delays_seconds == (0.5, 2)

@@ -8,6 +8,7 @@ import pytest
 
 from shared.contracts import events
 from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from shared.core.meta import MetaField
 from shared.core.times import rfc3339
 from shared.testing.builders import signed
 from tests.unit.storage.speaking import Author
@@ -172,6 +173,36 @@ def test_a_scheduled_promotion_can_be_rejected_until_it_is_due(bench: Bench, pac
     assert tags(bench, package_id) == {"development"}
 
 
+def test_a_rejection_that_comes_first_counts(bench: Bench, package_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the sweep has read already that the promotion is due: no tag, one end."""
+    asked = bench.do.promotions.promote(package_id, "test", "2026-11-03T13:00:00Z", "anna")
+    bench.clock.pass_seconds(3600)
+    due = bench.catalogue.due_promotions(bench.clock())
+    monkeypatch.setattr(bench.catalogue, "due_promotions", lambda _now: due)
+    bench.do.promotions.reject(asked["promotion_id"], "ben", "not yet")
+
+    bench.do.promotions.sweep()
+
+    assert tags(bench, package_id) == {"development"}
+    assert [event.state for event in bench.events(events.PromotionEndedV1)] == ["rejected"]
+
+
+def test_a_package_that_goes_everywhere_is_not_promoted(bench: Bench, package_id: str) -> None:
+    """A promotion would take it from all who do not bear the stage: neither when it is asked for, nor when it is due."""
+    bench.do.promotions.promote(package_id, "test", "2026-11-03T13:00:00Z", "anna")
+    bench.do.stewards.write(package_id, MetaField.TAGS, lambda _: (), "ben")
+    with pytest.raises(Conflict) as caught:
+        bench.do.promotions.promote(package_id, "test", None, "anna")
+    bench.clock.pass_seconds(3600)
+
+    bench.do.promotions.sweep()
+
+    (listed,) = bench.do.promotions.listed(10)["items"]
+    assert caught.value.code == "STAGE_UNCLEAR"
+    assert "STAGE_UNCLEAR" in listed["reason"]
+    assert tags(bench, package_id) == set()
+
+
 def test_what_was_deleted_meanwhile_is_not_promoted(bench: Bench, package_id: str) -> None:
     """The promotion failed, and says why; if the package is brought back, it is where it was."""
     bench.do.promotions.promote(package_id, "test", "2026-11-03T13:00:00Z", "anna")
@@ -198,14 +229,16 @@ def test_who_is_no_steward_any_more_cannot_promote(bench: Bench) -> None:
     assert promotion["reason"].startswith("NOT_STEWARD")
 
 
-def test_a_crash_between_the_tag_and_the_end_is_healed_by_the_sweep(bench: Bench, package_id: str) -> None:
-    """It ends once."""
+def test_a_promotion_that_crashes_at_its_end_has_not_begun(bench: Bench, package_id: str) -> None:
+    """Tag and end are one transaction; the sweep does both, once."""
     bench.catalogue.crashes = lambda changes: any(one.ended for one in changes.promotions.values())
     with pytest.raises(Crash):
         bench.do.promotions.promote(package_id, "test", None, "anna")
     bench.catalogue.crashes = lambda _: False
+    assert tags(bench, package_id) == {"development"}
 
-    bench.do.promotions.sweep()
+    for _ in range(2):
+        bench.do.promotions.sweep()
 
     assert tags(bench, package_id) == {"development", "test"}
     assert bench.said.count("promotion.ended.v1") == 1

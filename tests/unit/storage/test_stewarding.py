@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,18 @@ def test_there_is_no_way_around_an_approval(bench: Bench, package_id: str, tags:
     """Not by a retag, and not by taking all tags off, after which it would go everywhere."""
     with pytest.raises(Conflict) as caught:
         bench.do.stewards.retag(package_id, tags, "anna")
+
+    assert caught.value.code == "APPROVAL_NEEDED"
+    assert bench.package(package_id).tags == {"test"}
+
+
+def test_an_approval_that_ended_meanwhile_is_no_way_around(bench: Bench, package_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard sees the tags of the transaction that writes: a stage that somebody has just taken off is not put back by a retag."""
+    approved = replace(bench.package(package_id), tags=frozenset({"test", "production"}))
+    monkeypatch.setattr(bench.catalogue, "by_name", lambda _name: approved)
+
+    with pytest.raises(Conflict) as caught:
+        bench.do.stewards.retag("App.pkg", ["test", "production"], "anna")
 
     assert caught.value.code == "APPROVAL_NEEDED"
     assert bench.package(package_id).tags == {"test"}

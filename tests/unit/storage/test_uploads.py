@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 
@@ -68,6 +69,29 @@ def test_the_same_bytes_under_the_same_name_are_already_here(bench: Bench) -> No
     assert (second["state"], second["package_id"]) == ("already_here", first["package_id"])
     assert bench.said.count("package.published.v1") == 1
     assert list(bench.store.layout.incoming.iterdir()) == []
+
+
+def test_tags_that_are_not_taken_are_told(bench: Bench) -> None:
+    """What is here already keeps its tags, and the upload says that these are not those that were asked for."""
+    first = bench.upload(b"bytes", tags=["test"])
+
+    same, other = bench.upload(b"bytes", tags=["test"]), bench.upload(b"bytes", tags=["production"])
+
+    assert same["error"] is None
+    assert (other["state"], other["error"]["code"]) == ("already_here", "TAGS_DIFFER")
+    assert bench.package(first["package_id"]).tags == {"test"}
+
+
+def test_bytes_whose_name_is_about_to_be_taken_are_a_new_package(bench: Bench) -> None:
+    """A greater one of that name is on its way here: without a new package, the upload would not be what clients get."""
+    first = bench.upload(b"bytes")
+    bench.offer(signed(b"newer", created=bench.clock() + dt.timedelta(seconds=5)))
+
+    again = bench.upload(b"bytes")
+
+    assert again["state"] == "published"
+    assert again["package_id"] != first["package_id"]
+    assert bench.questions.show_package("App.pkg")["package_id"] == again["package_id"]
 
 
 def test_the_same_bytes_under_another_name_are_another_package(bench: Bench) -> None:
