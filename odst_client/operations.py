@@ -31,7 +31,9 @@ from shared.contracts.admin.base import LENIENT, Answer, Body
 F = TypeVar("F", bound=Callable[..., Any])
 A = TypeVar("A", bound=Answer)
 _ATTRIBUTE = "odst_operation"
-_KEY_HEADER = "Idempotency-Key"
+KEY_HEADER = "Idempotency-Key"
+KEYS_ARE_KEPT = False
+"""Whether instances answer what comes again under a key as they did the first time. A test holds this to what the gateway describes."""
 _REPEATED = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
@@ -43,14 +45,18 @@ class Operation:
     path: str
     """With `{parameters}`."""
     creates: bool = False
-    """Whether doing it twice makes two; then it is sent with an Idempotency-Key, and what is sent twice is done once."""
+    """Whether doing it twice makes two; then it is sent with an Idempotency-Key, so that what is sent twice is done once."""
     once: bool = False
     """Whether it is not tried again, although it could be."""
 
     @property
     def repeats(self) -> bool:
         """Whether it may be sent again when nobody knows whether it arrived."""
-        return not self.once and (self.creates or self.method in _REPEATED)
+        return not self.once and (self.method in _REPEATED or (self.creates and KEYS_ARE_KEPT))
+
+    def __str__(self) -> str:
+        """As the OpenAPI document has it."""
+        return f"{self.method} {self.path}"
 
     def at(self, **parameters: str) -> str:
         """Its path with these parameters."""
@@ -109,7 +115,7 @@ class Group:
         if asked.method in ("POST", "PATCH"):
             arguments["json"] = dict(body or {})
         if asked.creates:
-            arguments["headers"] = {_KEY_HEADER: str(uuid.uuid4())}
+            arguments["headers"] = {KEY_HEADER: str(uuid.uuid4())}
         return self._transport.done(asked.method, asked.at(**parameters), repeats=asked.repeats, **arguments)
 
 

@@ -3,7 +3,7 @@
 ::
 
     safe or idempotent (GET, PUT, PATCH, DELETE),       tried again when the connection broke, and on 503 and 504, after the
-    or with an Idempotency-Key                          time that the instance says in Retry-After
+    or with an Idempotency-Key that is kept             time that the instance says in Retry-After
     all else (most POSTs), and bytes of packages        tried again only if no connection was made: nothing was sent then
 """
 

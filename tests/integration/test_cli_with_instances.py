@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from cli.main import main
 from shared.testing.instance import Instance
 
-
 LISTS = {
     "packages": "/packages",
     "packages --matrix": "/matrix",

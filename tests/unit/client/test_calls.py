@@ -51,8 +51,9 @@ def test_what_is_safe_is_tried_again(gateway: Gateway, failure: tuple[int, Any])
 
 
 @pytest.mark.parametrize("failure", [(503, AWAY), BREAK_OFF], ids=["503", "cut"])
-def test_what_creates_is_tried_again_under_one_key(gateway: Gateway, failure: tuple[int, Any]) -> None:
-    """The instance does it once, however often it arrives; another call has another key."""
+def test_what_creates_is_tried_again_under_one_key(gateway: Gateway, failure: tuple[int, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance that keeps keys does it once, however often it arrives; another call has another key."""
+    monkeypatch.setattr("odst_client.operations.KEYS_ARE_KEPT", True)
     _sometimes(gateway, f"POST {API}/peers", [failure], (201, example_of(Peer, name="berlin")))
     client = Client(gateway.url, patience=HASTY)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from odst_client import Client
-from odst_client.operations import Group, operations_of
+from odst_client import Client, operations
+from odst_client.operations import Group, Operation, operations_of
 from tests.unit.api_examples import DescribedApi, an_app
 from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
 
@@ -24,9 +24,13 @@ OTHER_NAMES = {"id": "letter_id"}
 SAMPLES = {"str": "x", "Sequence[str]": ["test"], "Role": "viewer"}
 
 
-def _methods(client: Client) -> list[tuple[str, Callable[..., Any]]]:
+def _operations(client: Client) -> list[tuple[Operation, Callable[..., Any]]]:
     groups = [group for group in vars(client).values() if isinstance(group, Group)]
-    return [(f"{one.method} {one.path}", method) for group in groups for one, method in operations_of(group)]
+    return [pair for group in groups for pair in operations_of(group)]
+
+
+def _methods(client: Client) -> list[tuple[str, Callable[..., Any]]]:
+    return [(str(one), method) for one, method in _operations(client)]
 
 
 @pytest.fixture
@@ -45,9 +49,9 @@ def gateway(described: DescribedApi) -> Iterator[Gateway]:
 
 def test_every_operation_has_one_method_and_every_method_an_operation(described: DescribedApi) -> None:
     """But for those that are listed here, with the reason."""
-    operations = [name for name, _ in _methods(Client("http://x"))]
+    names = [name for name, _ in _methods(Client("http://x"))]
 
-    assert sorted([*operations, *NO_METHOD]) == sorted(described.operations)
+    assert sorted([*names, *NO_METHOD]) == sorted(described.operations)
 
 
 def test_a_method_takes_all_that_its_operation_takes(described: DescribedApi) -> None:
@@ -71,3 +75,15 @@ def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway
         method(*[file if one.annotation == "Path" else SAMPLES[one.annotation] for one in needed])
 
         assert [described.operation_at(*call.split()) for call, _, _ in gateway.asked] == [name]
+
+
+def test_what_creates_is_sent_again_only_where_its_key_is_kept(described: DescribedApi) -> None:
+    """The client tries it again if, and only if, the gateway says of each such operation that it takes a key."""
+    creating = {str(one) for one, _ in _operations(Client("http://x")) if one.creates}
+    keeping = {
+        name
+        for name, operation in described.operations.items()
+        if operations.KEY_HEADER in (parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header")
+    }
+
+    assert keeping == (creating if operations.KEYS_ARE_KEPT else set())
