@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
+import requests
 
 from cli import output
 from odst_client import CallFailed, Client
@@ -81,8 +82,15 @@ def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R
         try:
             return command(session, *args, **kwargs)
         except CallFailed as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(f"{error}{_hint(error)}") from error
         except OdstError as error:
             raise click.ClickException(f"{error.code}: {error}") from error
 
     return run
+
+
+def _hint(error: CallFailed) -> str:
+    """What can be done about it at the command line."""
+    if error.status == requests.codes.unauthorized:
+        return "; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
+    return {"URL_INVALID": " (--url or ODST_URL)", "UNREACHABLE": " (--url or ODST_URL; `odst serve`)"}.get(error.code, "")

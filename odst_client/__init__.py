@@ -16,5 +16,6 @@ What methods take and return are the models of `shared.contracts.admin`. Answers
 from odst_client.client import Client
 from odst_client.failures import CallFailed
 from odst_client.sending import Progress, content_digest
+from odst_client.transport import Patience
 
-__all__ = ["CallFailed", "Client", "Progress", "content_digest"]
+__all__ = ["CallFailed", "Client", "Patience", "Progress", "content_digest"]

@@ -39,17 +39,15 @@ def refusal(answer: requests.Response) -> CallFailed:
         correlation_id = problem.get("correlation_id")
     except (ValueError, KeyError, TypeError):
         code, detail = f"HTTP_{answer.status_code}", f"{answer.url} answered {answer.status_code} {answer.reason}"
-    if answer.status_code == requests.codes.unauthorized:
-        detail = f"{detail}; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
     return CallFailed(str(code), str(detail), answer.status_code, correlation_id and str(correlation_id))
 
 
 def unreachable(url: str, error: requests.RequestException) -> CallFailed:
     """A connection that could not be made, or broke."""
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema | requests.exceptions.InvalidSchema):
-        return CallFailed("URL_INVALID", f"{url} is no address; give one such as http://127.0.0.1:8080 (--url or ODST_URL)")
+        return CallFailed("URL_INVALID", f"{url} is no address; give one such as http://127.0.0.1:8080")
     reason = "did not answer in time" if _waited_too_long(error) else "cannot be reached"
-    return CallFailed("UNREACHABLE", f"{url} {reason}; check the address (--url or ODST_URL) and that `odst serve` runs there")
+    return CallFailed("UNREACHABLE", f"{url} {reason}; check the address, and that an instance runs there")
 
 
 def malformed(url: str, error: ValidationError) -> CallFailed:

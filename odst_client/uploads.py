@@ -86,7 +86,10 @@ class Uploads(Group):
             if upload.state in ENDED:
                 return upload
             if time.monotonic() > deadline:
-                raise CallFailed("TIMEOUT", f"the upload is still {upload.state} after {timeout_seconds:.0f} s; see `odst status`")
+                raise CallFailed(
+                    "TIMEOUT",
+                    f"the upload is still {upload.state} after {timeout_seconds:.0f} s; the status of the instance says what waits",
+                )
             sleep(_POLL_SECONDS)
 
     def download(self, name: str) -> Iterator[bytes]:
