@@ -31,6 +31,7 @@ check: setup ## What a review would find first: format, lint, types, imports, ar
 	$(if $(wildcard .importlinter),.venv/bin/lint-imports)
 	$(if $(wildcard tests/architecture),$(PYTHON) -m pytest -q tests/architecture)
 	$(if $(wildcard shared/contracts/generate.py),$(PYTHON) -m shared.contracts.generate --check)
+	$(PYTHON) -m services.api_gateway.document --check
 
 fmt: setup ## Format, and mend what can be mended by machine
 	.venv/bin/ruff check --fix-only .
@@ -42,8 +43,9 @@ bench: setup ## Side by side with what an administrator would use instead. ARGS=
 promises: setup ## The tests behind the promises of the reliability document, one by one
 	@$(PYTHON) -m pytest -v -m promise $(T)
 
-schemas: setup ## Write shared/contracts/schemas anew from the models
+schemas: setup ## Write anew what is made from the code: shared/contracts/schemas, docs/admin-api.openapi.json
 	@$(PYTHON) -m shared.contracts.generate
+	@$(PYTHON) -m services.api_gateway.document
 
 ##@ Keep it
 

@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 
 from services.api_gateway.app import create_app
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http import refusals
 from services.api_gateway.http.closing import PatientWorker, closing_when_asked
 from shared.runtime.logging import configure
 from shared.runtime.settings import ConfigurationError
@@ -48,6 +49,7 @@ class Gateway(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """The application, made in the worker process."""
         configure("api_gateway", self.settings.log_level, self.settings.log_format)
+        refusals.install()
         return closing_when_asked(create_app(self.settings))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from flask import Response, g, request
 
-from services.api_gateway.http.bodies import Body, read_small
+from services.api_gateway.http.bodies import read_small
 from services.api_gateway.http.former_keys import FormerKeys
 from services.api_gateway.http.problems import problem
 from services.api_gateway.ports import Services
+from shared.contracts.admin.base import Body
 from shared.core.errors import InvalidInput, OdstError, Unauthenticated
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey

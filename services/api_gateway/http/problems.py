@@ -48,9 +48,9 @@ def status_of(error: OdstError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
-    """An answer that says what is wrong and what to do; `more` are further members of the document."""
-    document = {
+def document(status: int, code: str, detail: str, **more: str) -> dict[str, Any]:
+    """What is wrong and what to do, as problem details; `more` are further members."""
+    return {
         "type": f"urn:odst:error:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
@@ -59,7 +59,11 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
         "correlation_id": correlation_id(),
         **more,
     }
-    return Response(json.dumps(document), status, headers, mimetype="application/problem+json")
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    """The answer with such a document."""
+    return Response(json.dumps(document(status, code, detail, **more)), status, headers, mimetype="application/problem+json")
 
 
 def answer(error: OdstError) -> Response:
