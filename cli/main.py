@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import click
 
-from cli.commands import configuration, conformance, mesh, packages, peers, running, staging, status, subscriptions, tokens, versions
+from cli.commands import (
+    configuration,
+    conformance,
+    mesh,
+    packages,
+    peers,
+    running,
+    staging,
+    status,
+    subscriptions,
+    tokens,
+    uploads,
+    versions,
+)
 from cli.session import DEFAULT_URL, Session
 
 
@@ -24,7 +37,7 @@ def main(context: click.Context, url: str, token: str | None, as_json: bool) -> 
     context.obj = Session(url, token or None, as_json)
 
 
-for module in (running, packages, versions, staging, peers, mesh, status, subscriptions, tokens, conformance, configuration):
+for module in (running, uploads, packages, versions, staging, peers, mesh, status, subscriptions, tokens, conformance, configuration):
     for command in module.COMMANDS:
         main.add_command(command)
 

@@ -101,6 +101,10 @@ class Client:
         """Remove what is at `/api/v1/<path>`; the answer's JSON, or None if there is none."""
         return self._json("DELETE", path)
 
+    def exchange(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """A call to `/api/v1/<path>` that is sent once, and whose answer is in its header fields."""
+        return self._transport.done(method, _PREFIX + path, repeats=False, **arguments)
+
     def items(self, path: str, limit: int | None = None) -> list[dict[str, Any]]:
         """The `items` of a list."""
         return list(self.get(path, limit=limit)["items"])

@@ -16,8 +16,8 @@ from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
 
 EVERYTHING = [
     ["upload", "{file}", "--tags", "test, production"],
-    ["uploaded", "u1"],
-    ["uploaded", "u1", "--wait"],
+    ["uploads", "show", "u1"],
+    ["uploads", "show", "u1", "--wait"],
     ["packages"],
     ["packages", "--matrix"],
     *[["package", word, "x"] for word in ("show", "delete", "undelete", "history", "rollback", "raise")],
