@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bus, catalogue, digests, hop, memory, profiling, upload
+from benchmarks import bus, catalogue, digests, hop, memory, profiling, tus, upload
 from benchmarks.printing import machine, print_machine, print_report
 from benchmarks.runner import Options, Report, tell
 from shared.testing.instance import ALL_IN_ONE, SEPARATE
@@ -20,6 +20,7 @@ from shared.testing.instance import ALL_IN_ONE, SEPARATE
 BENCHES = {
     "digests": digests.run,
     "upload": upload.run,
+    "tus": tus.run,
     "hop": hop.run,
     "bus": bus.run,
     "memory": memory.run,

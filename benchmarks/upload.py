@@ -67,7 +67,7 @@ def run(options: Options) -> Report:
             "cp, sync": "cp --reflink=never {source} {copy}; sync {copy}",
             "cp, sync, openssl sha256": "cp --reflink=never {source} {copy}; sync {copy}; openssl dgst -sha256 {copy}",
         }.items():
-            candidates[name] = _command(script, source, folder / "copy")
+            candidates[name] = command(script, source, folder / "copy")
         samples = interleave(candidates, rounds)
     report = Report("upload", f"a fresh package of {size >> 20} MiB, from the first byte sent to published", BASELINE, samples)
     report.figures = uploads.figures()
@@ -76,7 +76,9 @@ def run(options: Options) -> Report:
     return report
 
 
-def _command(script: str, source: Source, copy: Path) -> Candidate:
+def command(script: str, source: Source, copy: Path) -> Candidate:
+    """What an administrator would type, as a candidate: `{source}` and `{copy}` in it stand for paths."""
+
     def one(_number: int) -> float:
         with UsedMemory(copy.parent, source.size) as memory:
             memory.offer()

@@ -31,7 +31,7 @@ class Client:
     ::
 
         packages      page, all, show, find, tag, delete, undelete, make_current, history, roll_back
-        uploads       send, show, wait, download
+        uploads       send, page, show, wait, download; in parts: begin, offset, send_part, give_up
         promotions    promote, latest, approve, reject
         peers         invite, join, all, change, revoke, pull, transfers
         mesh          matrix_page, matrix_pages, plan, instances

@@ -15,18 +15,17 @@ Progress = Callable[[int], None]
 """Told how many bytes are done, in all."""
 
 
-class WatchedFile:
-    """A file that says how far it was read; requests streams it because it has `read` and a length."""
+class FilePart:
+    """A part of a file that says how far it was read; requests streams it because it has `read` and a length."""
 
-    def __init__(self, file: BinaryIO, progress: Progress) -> None:
-        """From the start of the file."""
-        self._file = file
-        self._progress = progress
-        self._size = file.seek(0, 2)
-        file.seek(0)
+    def __init__(self, file: BinaryIO, offset: int, length: int, progress: Progress) -> None:
+        """`length` bytes from `offset` on."""
+        file.seek(offset)
+        self.offset = offset
+        self._file, self._length, self._left, self._progress = file, length, length, progress
 
     def __len__(self) -> int:
-        return self._size
+        return self._length
 
     def __bool__(self) -> bool:
         # An empty file is still a body.
@@ -35,9 +34,15 @@ class WatchedFile:
     def read(self, size: int = -1) -> bytes:
         """The next block; all that is left if `size` is negative."""
         # http.client asks for a few KiB at a time; larger blocks cost fewer calls.
-        block = self._file.read(BLOCK if size >= 0 else -1)
+        block = self._file.read(min(self._left, BLOCK if size >= 0 else self._left))
+        self._left -= len(block)
         self._progress(self._file.tell())
         return block
+
+
+def whole(file: BinaryIO, progress: Progress) -> FilePart:
+    """All of a file."""
+    return FilePart(file, 0, file.seek(0, 2), progress)
 
 
 def content_digest(file: Path) -> str:

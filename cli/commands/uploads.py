@@ -1,18 +1,40 @@
-"""Uploads: send a file, and see what became of it."""
+"""Uploads: send a file, see where uploads are, give one up."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from cli import options, output
+from cli.resuming import WORTHWHILE_BYTES, Remembered, ResumableUpload, cache_folder, sha256_of
 from cli.session import Session, with_session
-from odst_client import content_digest
+from odst_client import Client, Progress, content_digest
 from shared.contracts.admin.packages import Upload
 from shared.core.names import PackageName
 
-_COLUMNS = ("name", "size", "state", "package_id", "upload_id")
+_UPLOAD = ("name", "size", "state", "package_id", "upload_id")
+_COLUMNS = ("upload_id", "name", "state", "size", "bytes_received", "uploaded_by", "created", "error")
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is to be sent, and how."""
+
+    file: Path
+    name: str
+    tags: list[str]
+    digest: bool
+    resumable: bool
+
+    def send(self, client: Client, progress: Progress) -> Upload:
+        if not self.resumable:
+            declared = content_digest(self.file) if self.digest else None
+            return client.uploads.send(self.file, self.name, content_digest=declared, tags=self.tags, progress=progress)
+        remembered = Remembered(cache_folder(), client.url, self.file, self.name, *self.tags)
+        sha256 = sha256_of(self.file) if self.digest else None
+        return ResumableUpload(client, self.file, self.name, self.tags, sha256, remembered, progress).send()
 
 
 @click.command()
@@ -25,24 +47,49 @@ _COLUMNS = ("name", "size", "state", "package_id", "upload_id")
     help="Staging tags: only instances that bear one of them get it. None: all do.",
 )
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is hashed and published.")
-@click.option("--digest", is_flag=True, help="Hash the file first and have the instance check what it received.")
+@click.option("--digest", is_flag=True, help="Hash the file first: the instance checks what it received, or says that it has it already.")
+@click.option(
+    "--resumable/--at-once", default=None, help="In parts, going on after whatever broke off; or in one request. By default, by its size."
+)
 @with_session
-def upload(session: Session, *, file: Path, name: str | None, tags: list[str] | None, wait: bool, digest: bool) -> None:
-    """Upload FILE; it is hashed, published, and moved to every peer that may have it."""
-    wanted = PackageName.parse(name or file.name).text
+def upload(
+    session: Session, *, file: Path, name: str | None, tags: list[str] | None, wait: bool, digest: bool, resumable: bool | None
+) -> None:
+    """Upload FILE; it is hashed, published, and moved to every peer that may have it.
+
+    If this command ends before the file is sent, give it again: it goes on where it was.
+    """
     size = file.stat().st_size
+    in_parts = size >= WORTHWHILE_BYTES if resumable is None else resumable
+    wish = _Wish(file, PackageName.parse(name or file.name).text, tags or [], digest, in_parts)
     with output.bars(quiet=session.as_json) as bars:
-        declared = content_digest(file) if digest else None
-        progress = bars.step("uploading", size)
-        result = session.client.uploads.send(file, wanted, content_digest=declared, tags=tags or (), progress=progress)
+        result = wish.send(session.client, bars.step("uploading", size))
         if wait:
             result = session.client.uploads.wait(result.upload_id, bars.step("hashing", size))
     _show_upload(session, result)
 
 
-@click.group()
-def uploads() -> None:
-    """Uploads, under way and ended."""
+def _show_upload(session: Session, found: Upload) -> None:
+    session.show_fields(found, (*_UPLOAD, "error") if found.error else _UPLOAD)
+    if found.state in {"rejected", "aborted"}:
+        code, reason = (found.error.code, found.error.reason) if found.error else (found.state.upper(), "the upload was not taken")
+        raise click.ClickException(f"{code}: {reason}")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def uploads(context: click.Context) -> None:
+    """Uploads, under way and ended; without a subcommand, list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_uploads)
+
+
+@uploads.command("list")
+@options.limit
+@with_session
+def list_uploads(session: Session, limit: int) -> None:
+    """List uploads, newest first."""
+    session.show_rows(session.client.uploads.page(limit=limit).items, _COLUMNS, "Nothing was uploaded here yet.")
 
 
 @uploads.command("show")
@@ -54,11 +101,13 @@ def show(session: Session, upload_id: str, wait: bool) -> None:
     _show_upload(session, session.client.uploads.wait(upload_id) if wait else session.client.uploads.show(upload_id))
 
 
-def _show_upload(session: Session, found: Upload) -> None:
-    session.show_fields(found, (*_COLUMNS, "error") if found.error else _COLUMNS)
-    if found.state in {"rejected", "aborted"}:
-        code, reason = (found.error.code, found.error.reason) if found.error else (found.state.upper(), "the upload was not taken")
-        raise click.ClickException(f"{code}: {reason}")
+@uploads.command()
+@click.argument("upload_id", metavar="ID")
+@with_session
+def cancel(session: Session, upload_id: str) -> None:
+    """Give up an upload that does not have all its bytes."""
+    session.client.uploads.give_up(upload_id)
+    session.say({"upload_id": upload_id, "state": "aborted"}, f"cancelled {upload_id}")
 
 
 COMMANDS = (upload, uploads)

@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, uploads
+from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, tus, uploads
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
@@ -47,6 +47,7 @@ def assemble(outside: Outside) -> Flask:
     app.after_request(_end)
     guard = auth.Guard(outside.services)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
+    app.register_blueprint(tus.doors(outside.services, outside.store, outside.settings, guard))
     app.register_blueprint(admin.doors(outside.services, outside.settings, guard))
     app.register_blueprint(dead_letters.doors(outside.dead_letters, guard))
     app.register_blueprint(downloads.doors(outside.services, outside.store, outside.settings))

@@ -19,6 +19,8 @@ class ApiGatewaySettings(Settings):
     """Requests that are served side by side."""
     distribution_context: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "CasperShare"
     """First part of the path by which Jamf's clients ask: `/<context>/Packages/<name>`."""
+    upload_silence_seconds: Annotated[float, Field(ge=0.2, le=60)] = 10
+    """A request that sends a part of a resumable upload, and is silent for so long, is ended: its sender may be gone."""
     accel_prefix: Annotated[str, StringConstraints(pattern=r"^(/[\w-]+)*$")] = ""
     """Internal location of nginx that maps to the `blobs/sha256` folder; bytes are then sent by nginx (X-Accel-Redirect)."""
     metrics_networks: Annotated[tuple[str, ...], COMMA_SEPARATED] = ("127.0.0.0/8", "::1/128")

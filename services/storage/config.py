@@ -15,6 +15,8 @@ class StorageSettings(Settings):
 
     upload_idle_seconds: Annotated[float, Field(gt=0)] = 3600
     """An upload that brought no byte for so long is given up; its bytes are removed."""
+    upload_expires_seconds: Annotated[float, Field(ge=1)] = 7 * 24 * 3600
+    """The same, for an upload that can be resumed."""
     approval_stages: Annotated[tuple[TagText, ...], COMMA_SEPARATED] = ()
     """Stages to which a package is promoted only after a second person approved."""
     superseded_kept: Annotated[int, Field(ge=0, le=1000)] = 3

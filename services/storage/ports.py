@@ -176,6 +176,13 @@ class Catalogue(Protocol):
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose verified bytes are here and have this digest."""
 
+    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first, and the cursor of the next page.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID.
+        """
+
     def offered_with_sha256(self, sha256: str) -> Package | None:
         """Of the published and superseded packages with this digest whose verified bytes are here, one: a published one before others."""
 
@@ -230,8 +237,8 @@ class Catalogue(Protocol):
     def with_bytes(self, after: str | None, limit: int) -> Sequence[Package]:
         """Packages that are said to have their bytes here, by id, after one."""
 
-    def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
-        """Uploads that have not ended and have not changed since."""
+    def stale_uploads(self, before: dt.datetime, now: dt.datetime, limit: int) -> Sequence[Upload]:
+        """Uploads that have not ended and have not changed since; but for those that may be resumed and have not expired by `now`."""
 
     def wanted_to_ring(self, before: dt.datetime, limit: int) -> Sequence[Package]:
         """Wanted packages of which replication was not told since then, those that changed least recently first.

@@ -64,6 +64,38 @@ class StorageService:
         return self.wired.do.uploads.show(upload_id)
 
     @answers
+    def list_uploads(self, after: str | None, limit: int) -> Any:
+        """A page of uploads."""
+        return self.wired.do.resuming.listed(after, limit)
+
+    @answers
+    def begin_resumable(  # noqa: PLR0913, PLR0917 - the words of the RPC table
+        self, name: str, size: int, uploaded_by: str, tags: list[str], sha256: str | None, metadata: str
+    ) -> Any:
+        """An upload that takes its bytes in several requests."""
+        return self.wired.do.resuming.begin(name, size, uploaded_by, tags, sha256, metadata)
+
+    @answers
+    def read_offset(self, upload_id: str, person: str, of_others: bool) -> Any:  # noqa: FBT001 - as above
+        """Where it stands."""
+        return self.wired.do.resuming.offset(upload_id, person, of_others=of_others)
+
+    @answers
+    def claim_upload(self, upload_id: str, person: str, offset: int, of_others: bool) -> Any:  # noqa: FBT001 - as above
+        """A writer goes on with it."""
+        return self.wired.do.resuming.claim(upload_id, person, offset, of_others=of_others)
+
+    @answers
+    def advance_upload(self, upload_id: str, fence: int, offset: int) -> Any:
+        """More of it is on the disk."""
+        return self.wired.do.resuming.advance(upload_id, fence, offset)
+
+    @answers
+    def cancel_upload(self, upload_id: str, person: str, of_others: bool) -> Any:  # noqa: FBT001 - as above
+        """Nothing left behind."""
+        return self.wired.do.resuming.cancel(upload_id, person, of_others=of_others)
+
+    @answers
     def list_packages(self, after: str | None, limit: int) -> Any:
         """A page of the catalogue."""
         return self.wired.do.questions.list_packages(after, limit)

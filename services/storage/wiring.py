@@ -21,6 +21,7 @@ from services.storage.handlers.questions import Questions
 from services.storage.handlers.records import RecordHandlers
 from services.storage.handlers.relations import RelationHandlers
 from services.storage.handlers.removing import RemovingHandlers
+from services.storage.handlers.resuming import ResumingHandlers
 from services.storage.handlers.settling import Settler
 from services.storage.handlers.stewarding import StewardHandlers
 from services.storage.handlers.uploads import UploadHandlers
@@ -41,6 +42,7 @@ class Handlers:
     """All handlers of the service, on whatever outside."""
 
     uploads: UploadHandlers
+    resuming: ResumingHandlers
     packages: PackageHandlers
     records: RecordHandlers
     stewards: StewardHandlers
@@ -64,8 +66,10 @@ def assemble(  # noqa: PLR0913, PLR0917 - the whole outside of a service
     records = RecordHandlers(catalogue, signer, clock, settler, healing.note_trust)
     every = dt.timedelta(seconds=settings.charter_seconds)
     tags = frozenset(settings.staging_tags)
+    uploads = UploadHandlers(catalogue, store, signer, clock, settler, files, offload, stages, guarded)
     handlers = Handlers(
-        UploadHandlers(catalogue, store, signer, clock, settler, files, offload, stages, guarded),
+        uploads,
+        ResumingHandlers(catalogue, store, clock, uploads, dt.timedelta(seconds=settings.upload_expires_seconds)),
         PackageHandlers(catalogue, store, clock, settler, offload),
         records,
         stewards,

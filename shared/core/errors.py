@@ -9,15 +9,18 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     │   ├── ServiceUnavailable      SERVICE_UNAVAILABLE
     │   ├── ServiceTimeout          SERVICE_TIMEOUT
     │   ├── InsufficientSpace       INSUFFICIENT_SPACE
+    │   ├── Locked                  LOCKED
     │   └── PeerUnreachable         PEER_UNREACHABLE
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
+        │   └── TooLarge                TOO_LARGE
         ├── DigestMismatch          DIGEST_INVALID
         ├── RecordInvalid           RECORD_INVALID
         │   └── ManifestInvalid         MANIFEST_INVALID
         ├── RecordRefused           RECORD_REFUSED
         ├── ClockAhead              CLOCK_AHEAD
         ├── NotFound                NOT_FOUND
+        ├── Gone                    GONE
         ├── Conflict                CONFLICT
         ├── Unauthenticated         UNAUTHENTICATED
         ├── Forbidden               FORBIDDEN
@@ -71,6 +74,12 @@ class InsufficientSpace(TransientError):
     default_code = "INSUFFICIENT_SPACE"
 
 
+class Locked(TransientError):
+    """Somebody else is at it just now."""
+
+    default_code = "LOCKED"
+
+
 class PeerUnreachable(TransientError):
     """A peer did not answer, or answered with an error that may pass."""
 
@@ -87,6 +96,12 @@ class InvalidInput(PermanentError):
     """A value from outside that breaks a rule; the code names the rule."""
 
     default_code = "INPUT_INVALID"
+
+
+class TooLarge(InvalidInput):
+    """More than there may be, or than was said that there would be."""
+
+    default_code = "TOO_LARGE"
 
 
 class DigestMismatch(PermanentError):
@@ -123,6 +138,12 @@ class NotFound(PermanentError):
     """There is nothing by that name here."""
 
     default_code = "NOT_FOUND"
+
+
+class Gone(PermanentError):
+    """There was something by that name, and it will not come back."""
+
+    default_code = "GONE"
 
 
 class Conflict(PermanentError):

@@ -5,6 +5,7 @@
     data/
       incoming/<id>.part            bytes not yet verified, preallocated; chunk i at i × 1 MiB
       incoming/<id>.chunks          its chunk-digest list, 52 bytes a chunk
+      incoming/<id>.lock            of a resumable upload: whoever writes to it holds this
       blobs/sha256/ab/cd/<hex>         verified, immutable
       blobs/sha256/ab/cd/<hex>.chunks  chunk-digest list of that blob
       public/<name>                 what clients see: a hard link to a blob, replaced atomically
@@ -81,6 +82,10 @@ class Layout:
     def part_chunks(self, incoming_id: str) -> Path:
         """Chunk-digest list that belongs to `part`."""
         return self.incoming / f"{_checked(incoming_id)}.chunks"
+
+    def part_lock(self, incoming_id: str) -> Path:
+        """What a writer of `part` holds, if there may be several."""
+        return self.incoming / f"{_checked(incoming_id)}.lock"
 
     def blob(self, sha256: Digest) -> Path:
         """Verified bytes by their SHA-256."""

@@ -16,10 +16,11 @@ class ChaosProxy:
     """Listens on a port of its own and forwards to `target_port` on loopback."""
 
     def __init__(self, target_port: int, *, bytes_per_second: float | None = None) -> None:
-        """`bytes_per_second` limits what comes from the target, all connections together."""
+        """`bytes_per_second` limits what comes from the target, and what goes there, all connections together."""
         self.target_port = target_port
         self.bytes_per_second = bytes_per_second
         self.bytes_from_target = 0
+        self.bytes_to_target = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -27,7 +28,7 @@ class ChaosProxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._lock = threading.Lock()
-        self._budget_at = time.monotonic()
+        self._budget_at = {True: time.monotonic(), False: time.monotonic()}
         self.refusing = False
 
     def __enter__(self) -> Self:
@@ -41,8 +42,8 @@ class ChaosProxy:
         self._flowing.set()
         self.cut()
 
-    def cut(self) -> None:
-        """Reset all connections; new ones are welcome."""
+    def cut(self) -> int:
+        """Reset all connections; new ones are welcome. How many sockets that were."""
         with self._lock:
             doomed, self._open = list(self._open), set()
         for connection in doomed:
@@ -50,6 +51,7 @@ class ChaosProxy:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
+        return len(doomed)
 
     def freeze(self) -> None:
         """Nothing flows, nothing ends."""
@@ -76,15 +78,14 @@ class ChaosProxy:
             target.settimeout(None)
             with self._lock:
                 self._open |= {client, target}
-            threading.Thread(target=self._pump, args=(client, target), daemon=True).start()
-            threading.Thread(target=self._pump, args=(target, client), kwargs={"counted": True}, daemon=True).start()
+            threading.Thread(target=self._pump, args=(client, target), kwargs={"comes": False}, daemon=True).start()
+            threading.Thread(target=self._pump, args=(target, client), kwargs={"comes": True}, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, *, counted: bool = False) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, *, comes: bool) -> None:
         try:
             while block := source.recv(_BLOCK):
                 self._flowing.wait()
-                if counted:
-                    self._pay(len(block))
+                self._pay(len(block), comes=comes)
                 sink.sendall(block)
         except OSError:
             pass
@@ -96,12 +97,15 @@ class ChaosProxy:
             with self._lock:
                 self._open -= {source, sink}
 
-    def _pay(self, count: int) -> None:
+    def _pay(self, count: int, *, comes: bool) -> None:
         with self._lock:
-            self.bytes_from_target += count
+            if comes:
+                self.bytes_from_target += count
+            else:
+                self.bytes_to_target += count
             if not self.bytes_per_second:
                 return
-            self._budget_at = max(self._budget_at, time.monotonic()) + count / self.bytes_per_second
-            wait = self._budget_at - time.monotonic()
+            self._budget_at[comes] = max(self._budget_at[comes], time.monotonic()) + count / self.bytes_per_second
+            wait = self._budget_at[comes] - time.monotonic()
         if wait > 0:
             time.sleep(wait)

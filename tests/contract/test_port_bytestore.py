@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
 from shared.core.digest import Digest
-from shared.core.errors import InsufficientSpace, NotFound
+from shared.core.errors import InsufficientSpace, Locked, NotFound
 from shared.core.layout import Layout
 from shared.core.names import PackageName
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -230,6 +232,56 @@ def test_the_age_of_incoming_bytes_is_that_of_the_last_write(store: FilesystemBy
 
     assert age is not None
     assert age > 3600
+
+
+def test_a_file_has_one_writer_at_a_time(store: FilesystemByteStore) -> None:
+    """Who comes second is refused, until the first one has let go; others are not kept waiting."""
+    (incoming_id, _), (other, _) = arrive(store, b"12345"), arrive(store, b"67890")
+    for one in (incoming_id, other):
+        store.make_lockable(one)
+
+    with store.locked(incoming_id, 0):
+        with pytest.raises(Locked), store.locked(incoming_id, 0):
+            pass
+        with store.locked(other, 0):
+            pass
+    with store.locked(incoming_id, 0):
+        pass
+
+
+def test_a_writer_that_dies_keeps_nothing(store: FilesystemByteStore) -> None:
+    """The lock ends with its process, however that ends."""
+    incoming_id, _ = arrive(store, b"12345")
+    store.make_lockable(incoming_id)
+    program = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, str(store.layout.part_lock(incoming_id))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"held\n"
+        with pytest.raises(Locked), store.locked(incoming_id, 0):
+            pass
+        writer.kill()
+
+    with store.locked(incoming_id, 30):
+        pass
+
+
+@pytest.mark.parametrize("end", ["make_blob", "drop_incoming", "quarantine"])
+def test_what_is_no_longer_received_cannot_be_locked(store: FilesystemByteStore, end: str) -> None:
+    """Nothing of the lock stays; nor is a lock made for an id that somebody made up."""
+    incoming_id, digest = arrive(store, b"12345")
+    store.make_lockable(incoming_id)
+    ends = {
+        "make_blob": lambda: store.make_blob(incoming_id, digest),
+        "drop_incoming": lambda: store.drop_incoming(incoming_id),
+        "quarantine": lambda: store.quarantine(incoming_id, {}),
+    }
+    ends[end]()
+
+    for one in (incoming_id, str(uuid.uuid4()), "../../etc/passwd", "\0"):
+        with pytest.raises(NotFound), store.locked(one, 0):
+            pass
+    assert list(store.layout.incoming.iterdir()) == []
 
 
 @pytest.mark.parametrize("hostile", ["../../etc/passwd", "", ".", "a/b", "0" * 36, "3f0e8a2c-5b1d-4c7e-9a60-1f2e3d4c5b6a/..", "\0"])

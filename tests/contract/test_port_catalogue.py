@@ -32,7 +32,17 @@ def kept(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> 
 
 def test_uploads_are_kept_as_they_are(kept: Kept) -> None:
     """Every field comes back, and saving again replaces."""
-    upload = an_upload(size=5, state=UploadState.HASHED, digests=file_digests(b"bytes"), declared_sha256="a" * 64, bytes_hashed=5)
+    upload = an_upload(
+        size=5,
+        state=UploadState.HASHED,
+        digests=file_digests(b"bytes"),
+        declared_sha256="a" * 64,
+        bytes_hashed=5,
+        expires=LATER,
+        bytes_received=1 << 40,
+        fence=1 << 40,
+        metadata="filename QQ==",
+    )
     with kept.catalogue.changing() as changes:
         changes.save_upload(an_upload(upload_id=upload.upload_id))
         changes.save_upload(upload)
@@ -71,10 +81,11 @@ def test_pages_hold_every_package_once(kept: Kept) -> None:
 
 def test_an_invented_cursor_is_refused(kept: Kept) -> None:
     """With a code, not with a stack."""
-    with pytest.raises(InvalidInput) as caught:
-        kept.catalogue.page("invented", 10)
+    for page in (kept.catalogue.page, kept.catalogue.uploads):
+        with pytest.raises(InvalidInput) as caught:
+            page("invented", 10)
 
-    assert caught.value.code == "CURSOR_INVALID"
+        assert caught.value.code == "CURSOR_INVALID"
 
 
 def test_stale_uploads_are_those_that_have_not_ended(kept: Kept) -> None:
@@ -88,8 +99,40 @@ def test_stale_uploads_are_those_that_have_not_ended(kept: Kept) -> None:
         for upload in (*waiting, *ended, an_upload(changed=LATER)):
             changes.save_upload(upload)
 
-    assert kept.catalogue.stale_uploads(LATER, 2) == [waiting[1], waiting[2]]
-    assert kept.catalogue.stale_uploads(NOON, 10) == []
+    assert kept.catalogue.stale_uploads(LATER, LATER, 2) == [waiting[1], waiting[2]]
+    assert kept.catalogue.stale_uploads(NOON, LATER, 10) == []
+
+
+def test_an_upload_that_may_be_resumed_is_not_stale_before_it_expires(kept: Kept) -> None:
+    """However long it has not changed; once it has all its bytes it is as others."""
+    resumable = an_upload(expires=LATER)
+    received = an_upload(expires=LATER, state=UploadState.RECEIVED)
+    plain = an_upload()
+    with kept.catalogue.changing() as changes:
+        for upload in (resumable, received, plain):
+            changes.save_upload(upload)
+
+    def stale(now: dt.datetime) -> set[str]:
+        return {one.upload_id for one in kept.catalogue.stale_uploads(LATER, now, 10)}
+
+    assert stale(LATER - dt.timedelta(microseconds=1)) == {received.upload_id, plain.upload_id}
+    assert stale(LATER) == {resumable.upload_id, received.upload_id, plain.upload_id}
+
+
+def test_uploads_are_paged_newest_first(kept: Kept) -> None:
+    """Each once, those of one moment too; the last page says so."""
+    uploads = [an_upload(created=NOON + dt.timedelta(seconds=seconds)) for seconds in (1, 0, 1, 2, 1)]
+    with kept.catalogue.changing() as changes:
+        for upload in uploads:
+            changes.save_upload(upload)
+    seen, after = list[str](), None
+    while True:
+        items, after = kept.catalogue.uploads(after, 2)
+        seen += [one.upload_id for one in items]
+        if after is None:
+            break
+
+    assert seen == [one.upload_id for one in sorted(uploads, key=lambda one: (one.created, one.upload_id), reverse=True)]
 
 
 def test_packages_are_kept_as_they_are(kept: Kept) -> None:

@@ -152,11 +152,12 @@ def test_readers_of_the_feed_go_on_where_they_were(first: First) -> None:
 
 
 def test_uploads_that_were_under_way_go_on(first: First) -> None:
-    """Without tags."""
+    """Without tags, and in one request: they cannot be resumed."""
     upload = opened(first).upload(UPLOAD)
 
     assert upload is not None
     assert (upload.state, upload.tags) == (UploadState.RECEIVING, frozenset())
+    assert (upload.expires, upload.bytes_received, upload.fence, upload.metadata) == (None, 0, 0, "")
 
 
 def test_an_empty_database_stays_empty(new_database: Callable[[str], str]) -> None:

@@ -24,6 +24,7 @@ CLOSING = ("POST /api/v1/instance/rotate-key",)
 EXAMPLES = 200 if os.environ.get("ODST_CHAOS") == "long" else 6
 """Of each operation, besides those that schemathesis thinks of first."""
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 api = schemathesis.openapi.from_path(str(FILE))
 
 

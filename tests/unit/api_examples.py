@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.api_gateway.app import create_app
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http.openapi import document
 from shared.contracts.admin.base import Answer
+from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
 
 ID = "A" * 52
 _BY_NAME: Mapping[str, Any] = {"next": None, "peer_id": ID, "instance_id": ID, "present_id": ID, "old": ID, "new": "B" * 52}
@@ -60,6 +62,18 @@ class DescribedApi:
         status, told = next(iter(self.operations[name]["responses"].items()))
         schema = told.get("content", {}).get("application/json", {}).get("schema")
         return int(status), b"" if schema is None else _example(schema, self.document["components"]["schemas"])
+
+    @contextmanager
+    def gateway(self, offset: int) -> Iterator[Gateway]:
+        """A server that answers so; an upload in parts begins with no byte, and has `offset` after its first part."""
+        with a_prepared_gateway() as prepared:
+
+            def answer(method: str, path: str) -> tuple[int, Any]:
+                prepared.headers["Upload-Offset"] = "0" if method == "HEAD" else str(offset)
+                return (200, b"") if method == "HEAD" else self.answer(method, path)
+
+            prepared.otherwise = answer
+            yield prepared
 
     def parameters(self, name: str) -> set[str]:
         """All that can be given with an operation, but for headers: in its path, its query, and its body."""

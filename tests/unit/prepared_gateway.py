@@ -61,9 +61,10 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Length": str(len(content)), **gateway.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server asks for
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names that http.server asks for
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

@@ -12,11 +12,16 @@ import pytest
 from cli.main import main
 from odst_client import Client
 from tests.unit.api_examples import DescribedApi, an_app
-from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
+from tests.unit.prepared_gateway import Gateway
 
+CONTENT = b"abc"
 EVERYTHING = [
     ["upload", "{file}", "--tags", "test, production"],
+    ["upload", "{file}", "--resumable"],
+    ["uploads"],
+    ["uploads", "list"],
     ["uploads", "show", "u1"],
+    ["uploads", "cancel", "u1"],
     ["uploads", "show", "u1", "--wait"],
     ["packages"],
     ["packages", "--matrix"],
@@ -59,6 +64,7 @@ LOCAL = {"serve", "demo", "config", "version", "conformance"}
 NO_COMMAND = {
     "POST /api/v1/packages": "a form is for browsers; `odst upload` sends the bytes as they are",
     "GET /api/v1/docs": "a page for people",
+    "POST /api/v1/uploads/{upload_id}": "for senders of tus that know no other method",
     "GET /healthz": "for whatever restarts processes; `odst ready` says more",
 }
 
@@ -72,9 +78,8 @@ def described(tmp_path: Path) -> DescribedApi:
 @pytest.fixture
 def gateway(described: DescribedApi) -> Iterator[Gateway]:
     """A gateway that answers everything as it is described."""
-    with a_prepared_gateway() as prepared:
-        prepared.otherwise = described.answer
-        yield prepared
+    with described.gateway(len(CONTENT)) as answering:
+        yield answering
 
 
 def _leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -98,7 +103,8 @@ def test_every_operation_is_reached_by_a_command_through_its_method(
     """Each command works on what is described; together they ask for every operation, and none goes round the typed client."""
     by_hand: list[tuple[Any, ...]] = []
     monkeypatch.setattr(Client, "_json", lambda _self, *asked, **_more: by_hand.append(asked))
-    (tmp_path / "x.pkg").write_bytes(b"abc")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "x.pkg").write_bytes(CONTENT)
 
     told = {" ".join(words): gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words]) for words in EVERYTHING}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
-from flask import Flask, Response
+from flask import Flask, Response, abort
 from werkzeug.exceptions import HTTPException
 
 from shared.core import errors
@@ -20,7 +20,9 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.ServiceUnavailable, 503),
     (errors.PeerUnreachable, 502),
     (errors.PeerLied, 502),
+    (errors.Locked, 423),
     (errors.NotFound, 404),
+    (errors.Gone, 410),
     (errors.Conflict, 409),
     (errors.Unauthenticated, 401),
     (errors.Forbidden, 403),
@@ -28,6 +30,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.RecordInvalid, 422),
     (errors.RecordRefused, 422),
     (errors.ClockAhead, 422),
+    (errors.TooLarge, 413),
     (errors.InvalidInput, 400),
 )
 """The first that fits; anything else is 500."""
@@ -72,9 +75,18 @@ def answer(error: OdstError) -> Response:
     headers = {"Connection": "close"}
     if status == 401:  # noqa: PLR2004
         headers["WWW-Authenticate"] = 'Bearer realm="odst"'
-    if status in (503, 504, 507):
-        headers["Retry-After"] = "5"
+    if status in (423, 503, 504, 507):
+        headers["Retry-After"] = "1" if status == 423 else "5"  # noqa: PLR2004
     return problem(status, error.code, error.message, headers)
+
+
+def refuse(status: int, code: str, detail: str) -> NoReturn:
+    """End the present request with a problem that no error of ODST stands for.
+
+    Raises:
+        werkzeug's HTTPException: that problem.
+    """
+    abort(problem(status, code, detail, {"Connection": "close"}))
 
 
 def install(app: Flask) -> None:

@@ -98,7 +98,7 @@ class Receiver:
 
 
 def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Blueprint:
-    """Upload by PUT, upload by form, and where an upload is."""
+    """Upload by PUT, and by form."""
     api = Blueprint("uploads", __name__, url_prefix="/api/v1")
     receiver = Receiver(services, store)
 
@@ -129,13 +129,6 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
         file = FormFile(request.headers.get("Content-Type"), Wire())
         wanted = split(file.tags)
         return _accepted(receiver.receive(file.name, None, file, DeclaredDigests.of(file.headers), wanted))
-
-    @api.get("/uploads/<upload_id>")
-    @guard.requires("view")
-    @described(answers={200: Upload})
-    def show_upload(upload_id: str) -> Response:
-        """Show an upload, and what became of it."""
-        return jsonify(services.call("storage", "show_upload", upload_id=upload_id))
 
     return api
 

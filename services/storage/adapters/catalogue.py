@@ -109,7 +109,17 @@ class SqlCatalogue:
             query = query.where(tuple_(packages.c.name, packages.c.package_id) > _read_cursor(after))
         found = self._rows(query)
         items = [rows.package_of(row) for row in found[:limit]]
-        return items, _cursor(items[-1]) if len(found) > limit else None
+        return items, _cursor(items[-1].name, items[-1].package_id) if len(found) > limit else None
+
+    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first; the cursor is the last one's."""
+        query = select(uploads).order_by(uploads.c.created.desc(), uploads.c.upload_id.desc()).limit(limit + 1)
+        if after:
+            query = query.where(tuple_(uploads.c.created, uploads.c.upload_id) < _read_cursor(after))
+        found = self._rows(query)
+        return [rows.upload_of(row) for row in found[:limit]], (
+            _cursor(found[limit - 1].created, found[limit - 1].upload_id) if len(found) > limit else None
+        )
 
     def outline(self, after: str | None, limit: int) -> Sequence[Package]:
         """Packages by id, after one."""
@@ -203,9 +213,11 @@ class SqlCatalogue:
         query = select(packages).where(packages.c.bytes_here.is_(True), packages.c.package_id > (after or ""))
         return self._packages(query.order_by(packages.c.package_id).limit(limit))
 
-    def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
-        """Open uploads that have not changed since, oldest first."""
-        query = select(uploads).where(uploads.c.state.in_(_OPEN), uploads.c.changed < to_text(before))
+    def stale_uploads(self, before: dt.datetime, now: dt.datetime, limit: int) -> Sequence[Upload]:
+        """Open uploads that have not changed since, oldest first; but for those that may still be resumed."""
+        receives = uploads.c.state == UploadState.RECEIVING.value
+        due = ~receives | uploads.c.expires.is_(None) | (uploads.c.expires <= to_text(now))
+        query = select(uploads).where(uploads.c.state.in_(_OPEN), uploads.c.changed < to_text(before), due)
         return [rows.upload_of(row) for row in self._rows(query.order_by(uploads.c.changed).limit(limit))]
 
     def wanted_to_ring(self, before: dt.datetime, limit: int) -> Sequence[Package]:
@@ -255,13 +267,13 @@ def _parts(values: Collection[str]) -> Iterator[list[str]]:
     return (listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE))
 
 
-def _cursor(package: Package) -> str:
-    return base64.urlsafe_b64encode(f"{package.name}\0{package.package_id}".encode()).decode()
+def _cursor(first: str, second: str) -> str:
+    return base64.urlsafe_b64encode(f"{first}\0{second}".encode()).decode()
 
 
 def _read_cursor(text: str) -> tuple[str, str]:
     try:
-        name, package_id = base64.urlsafe_b64decode(text).decode().split("\0")
+        first, second = base64.urlsafe_b64decode(text).decode().split("\0")
     except (ValueError, binascii.Error) as error:
         raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID") from error
-    return name, package_id
+    return first, second

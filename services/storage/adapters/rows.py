@@ -46,13 +46,17 @@ def upload_row(upload: Upload) -> dict[str, Any]:
         "error_code": upload.error_code,
         "error_reason": upload.error_reason,
         "tags": tags_text(upload.tags),
+        "expires": to_text_or_none(upload.expires),
+        "bytes_received": upload.bytes_received,
+        "fence": upload.fence,
+        "metadata": upload.metadata,
     }
 
 
 def upload_of(row: Any) -> Upload:
     """A row as an upload."""
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
-    fields["created"], fields["changed"] = to_time(row.created), to_time(row.changed)
+    fields["created"], fields["changed"], fields["expires"] = to_time(row.created), to_time(row.changed), to_time_or_none(row.expires)
     fields["state"] = UploadState(row.state)
     fields["digests"] = FileDigests.model_validate_json(row.digests) if row.digests else None
     fields["tags"] = read_tags_text(row.tags)

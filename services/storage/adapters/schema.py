@@ -27,7 +27,12 @@ uploads = Table(
     Column("error_code", String(60)),
     Column("error_reason", Text),
     Column("tags", Text, nullable=False),
+    Column("expires", String(32)),
+    Column("bytes_received", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("metadata", Text, nullable=False),
     Index("uploads_by_state", "state", "changed"),
+    Index("uploads_by_time", "created", "upload_id"),
 )
 
 packages = Table(

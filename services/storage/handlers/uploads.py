@@ -24,6 +24,7 @@ from shared.core.identity import InstanceId
 from shared.core.manifest import MAX_PACKAGE_BYTES, Manifest, mint_id, new_mint
 from shared.core.names import PackageName
 from shared.core.staging import Stages
+from shared.core.times import rfc3339, rfc3339_or_none
 from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.logging import bound, correlation_id, get_logger
 
@@ -49,9 +50,21 @@ class UploadHandlers:
         """Take note of an upload before its first byte.
 
         Raises:
+            InvalidInput, Conflict: as below.
+            InsufficientSpace: if it does not fit.
+        """
+        upload = self.admitted(name, size, uploaded_by, tags)
+        self.require_room(size)
+        with self.catalogue.changing() as changes:
+            changes.save_upload(upload)
+        return {"upload_id": upload.upload_id, "name": upload.name}
+
+    def admitted(self, name: str, size: int | None, uploaded_by: str, tags: object) -> Upload:
+        """An upload that may be, not kept yet.
+
+        Raises:
             InvalidInput: NAME_INVALID, SIZE_INVALID, TAG_INVALID, STAGE_UNKNOWN; TAGS_NEEDED, where stages need approval.
             Conflict: APPROVAL_NEEDED, if a stage is among the tags that a second person must approve.
-            InsufficientSpace: if it does not fit.
         """
         package_name, born_with = PackageName.parse(name), self.stages.check(tags)
         if self.approval_stages and not born_with:
@@ -63,15 +76,19 @@ class UploadHandlers:
             )
         if size is not None and not 0 <= size <= MAX_PACKAGE_BYTES:
             raise InvalidInput(f"a package of {size} bytes cannot be kept", "SIZE_INVALID")
+        now = self.clock()
+        return Upload(str(uuid.uuid4()), package_name.text, size, uploaded_by, correlation_id(), now, now, tags=born_with)
+
+    def require_room(self, size: int | None) -> None:
+        """See that an upload fits.
+
+        Raises:
+            InsufficientSpace: if it does not.
+        """
         if (size or 0) > self.store.free_bytes():
             raise InsufficientSpace(
                 f"no room for {size} bytes: {self.store.free_bytes()} are free above the floor; make space on the data disk"
             )
-        now = self.clock()
-        upload = Upload(str(uuid.uuid4()), package_name.text, size, uploaded_by, correlation_id(), now, now, tags=born_with)
-        with self.catalogue.changing() as changes:
-            changes.save_upload(upload)
-        return {"upload_id": upload.upload_id, "name": upload.name}
 
     def finish(self, upload_id: str, size: int, sha256: str | None) -> dict[str, Any]:
         """All bytes are on the disk and synced: have them hashed.
@@ -81,9 +98,9 @@ class UploadHandlers:
             Conflict: if it has ended.
         """
         with self.catalogue.changing() as changes:
-            upload = replace(_existing(changes, upload_id).finished(size, sha256), changed=self.clock())
+            upload = replace(existing_upload(changes, upload_id).finished(size, sha256), changed=self.clock())
             changes.save_upload(upload)
-            changes.dispatch(_received(upload))
+            changes.dispatch(received(upload))
         log.info("upload_received", upload_id=upload_id, name=upload.name, size=size)
         return describe_upload(upload)
 
@@ -124,9 +141,10 @@ class UploadHandlers:
                 changes.save_upload(upload)
                 changes.count_hashed(event.digests)
         if upload and upload.state is UploadState.HASHED:
-            self._complete(upload)
+            self.complete(upload)
 
-    def _complete(self, upload: Upload) -> None:
+    def complete(self, upload: Upload) -> None:
+        """Publish an upload whose digests are known, or refuse it. Done twice is done once."""
         fault = upload.fault()
         if fault:
             self._reject(upload, fault)
@@ -134,7 +152,7 @@ class UploadHandlers:
         assert upload.digests is not None
         self.offload(self.store.make_blob, upload.upload_id, Digest("sha256", upload.digests.sha256))
         with self.catalogue.changing() as changes, self.settler.round(changes) as round_:
-            if _existing(changes, upload.upload_id).state is not UploadState.HASHED:
+            if existing_upload(changes, upload.upload_id).state is not UploadState.HASHED:
                 return
             named = changes.named(upload.name)
             current = already_here(named, upload.digests.sha256)
@@ -200,22 +218,34 @@ class UploadHandlers:
     def sweep(self, stale_seconds: float, idle_seconds: float) -> None:
         """Ring again for what waits, finish what a crash interrupted, give up what nobody continues."""
         now = self.clock()
-        for upload in self.catalogue.stale_uploads(now - dt.timedelta(seconds=stale_seconds), _SWEPT_AT_ONCE):
+        for upload in self.catalogue.stale_uploads(now - dt.timedelta(seconds=stale_seconds), now, _SWEPT_AT_ONCE):
             with bound(correlation_id=upload.correlation_id):
                 self._revive(upload, now, idle_seconds)
 
     def _revive(self, upload: Upload, now: dt.datetime, idle_seconds: float) -> None:
         if upload.state is UploadState.HASHED:
-            self._complete(upload)
+            self.complete(upload)
         elif upload.state is UploadState.RECEIVED and self.store.incoming_size(upload.upload_id) is None:
             self._lose(upload)
         elif upload.state is UploadState.RECEIVED:
             with self.catalogue.changing() as changes:
                 changes.save_upload(replace(upload, changed=now))
-                changes.dispatch(_received(upload))
+                changes.dispatch(received(upload))
             log.info("upload_rung_again", upload_id=upload.upload_id)
+        elif upload.has_expired(now):
+            self._expire(upload, now)
         elif self._is_idle(upload, now, idle_seconds):
             self.abort(upload.upload_id, f"no byte came for {idle_seconds:g} seconds")
+
+    def _expire(self, upload: Upload, now: dt.datetime) -> None:
+        with self.catalogue.changing() as changes:
+            upload = existing_upload(changes, upload.upload_id)
+            if not upload.has_expired(now):
+                return  # More of it came just now.
+            reason = "no more of it came in time"
+            changes.save_upload(upload.ended(UploadState.ABORTED, code="UPLOAD_EXPIRED", reason=reason))
+        self.store.drop_incoming(upload.upload_id)
+        log.info("upload_expired", upload_id=upload.upload_id, name=upload.name, bytes_received=upload.bytes_received)
 
     def _lose(self, upload: Upload) -> None:
         reason = "its bytes are no longer in the incoming area; send the file again"
@@ -229,14 +259,20 @@ class UploadHandlers:
         return min(waited, waited if age is None else age) > idle_seconds
 
 
-def _existing(changes: Changes, upload_id: str) -> Upload:
+def existing_upload(changes: Changes, upload_id: str) -> Upload:
+    """An upload.
+
+    Raises:
+        NotFound: if there is none.
+    """
     upload = changes.upload(upload_id)
     if upload is None:
         raise NotFound(f"there is no upload {upload_id[:40]!r}")
     return upload
 
 
-def _received(upload: Upload) -> events.PackageReceivedV1:
+def received(upload: Upload) -> events.PackageReceivedV1:
+    """What hashing is told."""
     return events.PackageReceivedV1(upload_id=upload.upload_id, name=upload.name, size=upload.size or 0)
 
 
@@ -252,4 +288,8 @@ def describe_upload(upload: Upload) -> dict[str, Any]:
         "bytes_hashed": upload.bytes_hashed,
         "package_id": upload.package_id,
         "error": error,
+        "uploaded_by": upload.uploaded_by,
+        "created": rfc3339(upload.created),
+        "bytes_received": upload.bytes_received if upload.expires else None,
+        "expires": rfc3339_or_none(upload.expires if upload.state is UploadState.RECEIVING else None),
     }

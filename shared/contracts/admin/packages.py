@@ -85,6 +85,19 @@ class Upload(Answer):
     bytes_hashed: Bytes
     package_id: str | None
     error: Fault | None
+    uploaded_by: str
+    created: Time
+    bytes_received: Bytes | None
+    """Where an upload that can be resumed stands; null for others."""
+    expires: Time | None
+    """When it is given up unless more of it comes."""
+
+
+class UploadList(Answer):
+    """A page of uploads, newest first; `next` is null at the end."""
+
+    items: list[Upload]
+    next: str | None
 
 
 class Promotion(Answer):

@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ from shared.core.digest import ChunkDigests, Digest
 from shared.core.errors import InsufficientSpace, NotFound
 from shared.core.layout import Layout
 from shared.core.names import PackageName
+from shared.runtime.bytestore.locking import locked, make_lockable
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -51,6 +52,24 @@ class FilesystemByteStore:
         """The incoming file, unbuffered."""
         return _open(self.layout.part(incoming_id), "r+b")
 
+    def make_lockable(self, incoming_id: str) -> None:
+        """Let an incoming file have several writers, one at a time; that it is there at all is on the disk afterwards."""
+        make_lockable(self.layout.part_lock(incoming_id))
+        _sync_folders(self.layout.incoming)
+
+    def locked(self, incoming_id: str, patience_seconds: float) -> AbstractContextManager[None]:
+        """Be the only one who writes to an incoming file, among all processes, until the end of the context or of the process.
+
+        Raises:
+            NotFound: if there is no such file that can be locked.
+            Locked: if somebody else still has it after so long.
+        """
+        try:
+            path = self.layout.part_lock(incoming_id)
+        except ValueError as error:
+            raise NotFound(f"there is no upload {incoming_id[:40]!r}") from error
+        return locked(path, patience_seconds)
+
     def write(self, file: BinaryIO, block: memoryview) -> int:
         """Write at the file's position."""
         with _space_errors():
@@ -76,9 +95,10 @@ class FilesystemByteStore:
             return None
 
     def drop_incoming(self, incoming_id: str) -> None:
-        """Remove an incoming file and its chunk list."""
+        """Remove an incoming file, its chunk list and its lock."""
         self.layout.part(incoming_id).unlink(missing_ok=True)
         self.layout.part_chunks(incoming_id).unlink(missing_ok=True)
+        self.layout.part_lock(incoming_id).unlink(missing_ok=True)
 
     def write_chunk_list(self, incoming_id: str, chunks: ChunkDigests) -> None:
         """Written aside, synced and moved into place."""
@@ -113,6 +133,7 @@ class FilesystemByteStore:
             self.layout.part_chunks(incoming_id).replace(self.layout.blob_chunks(sha256))
         part.chmod(0o444)
         part.replace(blob)
+        self.layout.part_lock(incoming_id).unlink(missing_ok=True)
         _sync_folders(blob.parent, blob.parent.parent, self.layout.blobs)
 
     def publish(self, sha256: Digest, name: PackageName) -> None:
@@ -151,6 +172,7 @@ class FilesystemByteStore:
             part.replace(target)
             _sync_folders(self.layout.quarantine)
         self.layout.part_chunks(incoming_id).unlink(missing_ok=True)
+        self.layout.part_lock(incoming_id).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -13,14 +16,17 @@ if TYPE_CHECKING:
 _MORE, _NO_MORE = True, False
 _SYNC_EVERY = 64 << 20
 """Bytes between two background syncs: dirty pages stay few, and the last sync short."""
+_TELL_SECONDS = 5
+"""After so long without a background sync there is one too, if somebody is to be told: a slow sender shall not send much twice."""
 
 
 class SyncedWriter:
-    """A file that is written from its start; `finish` returns when all of it is on the disk. For plain threads."""
+    """A file that is written from its position on; `finish` returns when all of it is on the disk. For plain threads."""
 
-    def __init__(self, file: BinaryIO, store: ByteStore) -> None:
-        """`file` stays the caller's to close."""
-        self._file, self._store = file, store
+    def __init__(self, file: BinaryIO, store: ByteStore, tell: Callable[[int], None] | None = None) -> None:
+        """`file` stays the caller's to close. `tell` hears in the background how many bytes are on the disk for sure."""
+        self._file, self._store, self._tell = file, store, tell
+        self._tell_next = time.monotonic() + _TELL_SECONDS
         self.written = 0
         self._marked = 0
         self._wishes: queue.Queue[bool] = queue.Queue(maxsize=1)
@@ -32,19 +38,23 @@ class SyncedWriter:
 
         Raises:
             InsufficientSpace: if the disk is full.
+            OdstError: what `tell` raised since: there is no use in going on.
         """
+        if self._failure:
+            raise self._failure
         view = memoryview(block)
         while view:
             view = view[self._store.write(self._file, view) :]
         self.written += len(block)
-        if self.written - self._marked >= _SYNC_EVERY:
-            self._marked = self.written
+        if self.written - self._marked >= _SYNC_EVERY or (self._tell and time.monotonic() > self._tell_next):
+            self._marked, self._tell_next = self.written, time.monotonic() + _TELL_SECONDS
             self._wish()
         return len(block)
 
     def _wish(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._sync_when_asked, daemon=True)
+            # In a copy of the context, so that what is logged and asked there bears the same correlation id.
+            self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._sync_when_asked,), daemon=True)
             self._thread.start()
         if not self._wishes.full():
             self._wishes.put(_MORE)
@@ -52,8 +62,11 @@ class SyncedWriter:
     def _sync_when_asked(self) -> None:
         while self._wishes.get():
             try:
+                until = self.written
                 self._store.sync(self._file)
-            except Exception as error:  # noqa: BLE001 - handed to `finish`, which raises it
+                if self._tell:
+                    self._tell(until)
+            except Exception as error:  # noqa: BLE001 - handed to `write` and `finish`, which raise it
                 self._failure = error
 
     def finish(self) -> None:

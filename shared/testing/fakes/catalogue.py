@@ -20,6 +20,7 @@ from shared.core.clock import Stamp
 from shared.core.errors import InvalidInput
 from shared.core.identity import InstanceId
 from shared.core.meta import digest_of
+from shared.core.times import to_text
 from shared.core.trust import Trust
 
 _OPEN = (UploadState.RECEIVING, UploadState.RECEIVED, UploadState.HASHED)
@@ -194,6 +195,15 @@ class FakeCatalogue:
         """Any package whose bytes are here and have this digest."""
         return next((one for one in self._truth.packages.values() if one.bytes_here and one.sha256.hex == sha256), None)
 
+    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first; the cursor is the last one's."""
+        if after and "\0" not in after:
+            raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID")
+        keys = sorted(((to_text(one.created), one.upload_id) for one in self._truth.uploads.values()), reverse=True)
+        keys = [key for key in keys if not after or key < tuple(after.split("\0"))]
+        items = [self._truth.uploads[upload_id] for _, upload_id in keys[:limit]]
+        return items, "\0".join(keys[limit - 1]) if len(keys) > limit else None
+
     def offered_with_sha256(self, sha256: str) -> Package | None:
         """A package with these bytes that can be had."""
         found = [one for one in self._truth.packages.values() if one.sha256.hex == sha256 and one.is_offered]
@@ -287,10 +297,11 @@ class FakeCatalogue:
         """Packages that are said to have their bytes here, by id."""
         return [one for one in self.outline(after, len(self._truth.packages)) if one.bytes_here][:limit]
 
-    def stale_uploads(self, before: dt.datetime, limit: int) -> Sequence[Upload]:
-        """Open uploads that have not changed since, oldest first."""
+    def stale_uploads(self, before: dt.datetime, now: dt.datetime, limit: int) -> Sequence[Upload]:
+        """Open uploads that have not changed since, oldest first; but for those that may still be resumed."""
         stale = [one for one in self._truth.uploads.values() if one.state in _OPEN and one.changed < before]
-        return sorted(stale, key=lambda one: one.changed)[:limit]
+        due = (one for one in stale if one.state is not UploadState.RECEIVING or one.expires is None or one.has_expired(now))
+        return sorted(due, key=lambda one: one.changed)[:limit]
 
     def wanted_to_ring(self, before: dt.datetime, limit: int) -> Sequence[Package]:
         """Wanted packages of which replication was not told since then, those that changed least recently first."""

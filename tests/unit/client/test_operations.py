@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ import pytest
 
 from odst_client import Client, operations
 from odst_client.operations import Group, Operation, operations_of
+from odst_client.sending import FilePart
 from tests.unit.api_examples import DescribedApi, an_app
-from tests.unit.prepared_gateway import Gateway, a_prepared_gateway
+from tests.unit.prepared_gateway import Gateway
 
 NO_METHOD = {
     "POST /api/v1/packages": "a form is for browsers; `uploads.send` sends the bytes as they are",
     "GET /api/v1/docs": "a page for people",
+    "POST /api/v1/uploads/{upload_id}": "for senders of tus that know no other method",
     "GET /healthz": "for whatever restarts processes; `instance.readiness` says more",
 }
 OTHER_NAMES = {"id": "letter_id"}
 """Parameters whose name means something else in Python."""
-SAMPLES = {"str": "x", "Sequence[str]": ["test"], "Role": "viewer"}
+CONTENT = b"abc"
 
 
 def _operations(client: Client) -> list[tuple[Operation, Callable[..., Any]]]:
@@ -42,9 +45,8 @@ def described(tmp_path: Path) -> DescribedApi:
 @pytest.fixture
 def gateway(described: DescribedApi) -> Iterator[Gateway]:
     """A gateway that answers everything as it is described."""
-    with a_prepared_gateway() as prepared:
-        prepared.otherwise = described.answer
-        yield prepared
+    with described.gateway(len(CONTENT)) as answering:
+        yield answering
 
 
 def test_every_operation_has_one_method_and_every_method_an_operation(described: DescribedApi) -> None:
@@ -68,11 +70,13 @@ def test_a_method_takes_all_that_its_operation_takes(described: DescribedApi) ->
 def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway, described: DescribedApi, tmp_path: Path) -> None:
     """One request each, to the operation that it is decorated with; the described answer is read without fault."""
     file = tmp_path / "x"
-    file.write_bytes(b"abc")
+    file.write_bytes(CONTENT)
+    part = FilePart(io.BytesIO(CONTENT), 0, len(CONTENT), lambda _done: None)
+    samples = {"str": "x", "int": 3, "Sequence[str]": ["test"], "Role": "viewer", "Path": file, "FilePart": part}
     for name, method in _methods(Client(gateway.url)):
         gateway.asked.clear()
         needed = [one for one in inspect.signature(method).parameters.values() if one.default is inspect.Parameter.empty]
-        method(*[file if one.annotation == "Path" else SAMPLES[one.annotation] for one in needed])
+        method(*[samples[one.annotation] for one in needed])
 
         assert [described.operation_at(*call.split()) for call, _, _ in gateway.asked] == [name]
 
