@@ -30,18 +30,28 @@ def instance(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path_factory
         yield made.start().wait_ready()
 
 
-def test_of_two_parts_at_once_exactly_one_is_written(instance: Instance) -> None:
-    """D3: while one is received the other is refused with 423, and adds nothing; the first one goes on undisturbed."""
+@pytest.fixture(scope="module")
+def beside(instance: Instance) -> Iterator[Instance]:
+    """A second gateway of the same instance."""
+    made = Instance("U", instance.folder, instance.settings["ODST_AMQP_URI"])
+    with contextlib.closing(made.start("services.api_gateway")):
+        yield made.wait_ready()
+
+
+def test_of_two_parts_at_once_exactly_one_is_written(instance: Instance, beside: Instance) -> None:
+    """D3: while one is received others are refused with 423, at this gateway and at another one, and add nothing; the first one goes
+    on undisturbed."""
     upload_id = create(instance, "two.pkg")
     with sending(instance, upload_id, 0, len(DATA)) as first:
         first.sendall(DATA[:MIB])
         wait_for(lambda: on_disk(instance, upload_id, MIB), "the first one writes")
         with trickling(first, DATA[MIB:]):
-            second = patch(instance, upload_id, 0, b"\0" * len(DATA))
+            others = [patch(gateway, upload_id, 0, b"\0" * len(DATA)) for gateway in (instance, beside)]
         answer = raw_http.read_answer(first, "PATCH")
 
-    refused(second, 423, "LOCKED")
-    assert second.headers["Retry-After"] == "1"
+    for other in others:
+        refused(other, 423, "LOCKED")
+        assert other.headers["Retry-After"] == "1"
     assert (answer.status, answer.headers["Upload-Offset"]) == (204, str(len(DATA)))
     instance.uploaded({"upload_id": upload_id, "name": "two.pkg"})
     assert instance.download_sha256("two.pkg") == hashlib.sha256(DATA).hexdigest()

@@ -30,6 +30,8 @@ class There:
     called: list[str] = field(default_factory=list)
     fails: Callable[[str, int], CallFailed | None] = lambda _call, _number: None
     """By method and number of the call: what is raised in place of an answer."""
+    takes: bool = True
+    """Whether it keeps what comes, if it fails too."""
 
     @property
     def uploads(self) -> There:
@@ -55,7 +57,7 @@ class There:
         try:
             self._called("PATCH")
         except CallFailed:
-            kept += content[: len(part) // 2]
+            kept += content[: len(part) // 2] if self.takes else b""
             raise
         kept += content
         return len(kept)
@@ -131,6 +133,16 @@ def test_it_waits_longer_each_time_and_gives_up_in_the_end(file: Path) -> None:
     assert max(pauses) == 15
     assert sum(pauses) < 300
     assert len(remembered(file)) == 1
+
+
+def test_it_gives_up_if_no_byte_more_arrives(file: Path) -> None:
+    """Although the instance answers, and says where it stands."""
+    there, pauses = There(fails=lambda call, _: AWAY if call == "PATCH" else None, takes=False), list[float]()
+
+    with pytest.raises(CallFailed):
+        sending(there, file, pauses).send()
+
+    assert len(pauses) == there.called.count("PATCH") - 1 == 12
 
 
 def test_given_again_it_goes_on(file: Path) -> None:

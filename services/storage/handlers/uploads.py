@@ -251,6 +251,7 @@ class UploadHandlers:
         reason = "its bytes are no longer in the incoming area; send the file again"
         with self.catalogue.changing() as changes:
             changes.save_upload(upload.ended(UploadState.REJECTED, code="BYTES_LOST", reason=reason))
+        self.store.drop_incoming(upload.upload_id)
         log.error("upload_lost", upload_id=upload.upload_id, name=upload.name)
 
     def _is_idle(self, upload: Upload, now: dt.datetime, idle_seconds: float) -> bool:
