@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.commands import (
+    audit,
     configuration,
     conformance,
     mesh,
@@ -37,7 +38,21 @@ def main(context: click.Context, url: str, token: str | None, as_json: bool) -> 
     context.obj = Session(url, token or None, as_json)
 
 
-for module in (running, uploads, packages, versions, staging, peers, mesh, status, subscriptions, tokens, conformance, configuration):
+for module in (
+    running,
+    uploads,
+    packages,
+    versions,
+    staging,
+    peers,
+    mesh,
+    audit,
+    status,
+    subscriptions,
+    tokens,
+    conformance,
+    configuration,
+):
     for command in module.COMMANDS:
         main.add_command(command)
 

@@ -39,7 +39,7 @@ class Client:
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, unsubscribe, deliveries
         tokens        create, all, revoke
-        audit         page, all
+        audit         page, all, export, verify
 
     A client may be used by one thread at a time, and as a context manager that ends its connections.
     """

@@ -1,4 +1,4 @@
-"""The mesh from here: what would move and why, who is known, the own key, who did what."""
+"""The mesh from here: what would move and why, who is known, the own key."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import click
 from cli import options, output
 from cli.lookup import short_id
 from cli.session import Session, with_session
-from shared.contracts.admin.instance import AuditPage
 from shared.contracts.admin.mesh import Instance, Plan
 from shared.core.identity import InstanceId
 
 _MOVES = ("name", "from", "to", "bytes", "why")
 _WITHDRAWALS = ("name", "to", "why")
 _INSTANCES = ("name", "instance_id", "tags", "stewards", "revoked", "issued", "stale")
-_AUDIT = ("number", "time", "type", "source", "person", "subject")
 
 
 @click.command()
@@ -84,20 +82,4 @@ def rotate(session: Session, yes: bool) -> None:
     session.say(made, f"{InstanceId(made.old).grouped()} is {InstanceId(made.new).grouped()} from now on")
 
 
-@click.command()
-@options.limit
-@click.option("--after", metavar="NUMBER", help="Go on where an earlier page ended: only entries before this number.")
-@with_session
-def audit(session: Session, limit: int, after: str | None) -> None:
-    """List who did what, newest first; --json has the details."""
-    page = session.client.audit.page(after, limit)
-    session.show(page, lambda: _print_audit(page))
-
-
-def _print_audit(page: AuditPage) -> None:
-    output.print_table(output.plain_rows(page.items), _AUDIT, "Nothing is written there yet.")
-    if page.next:
-        print(f"\nfurther back: odst audit --after {page.next}")
-
-
-COMMANDS = (plan, instances, key, audit)
+COMMANDS = (plan, instances, key)

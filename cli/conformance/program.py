@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from cli.conformance import feed, limits, packages, records, registration, signatures
+from cli.conformance import feed, limits, packages, records, registration, signatures, witnesses
 from cli.conformance.framework import Check, Result
 from cli.conformance.joining import join
 from cli.conformance.scene import Scene
@@ -30,6 +30,8 @@ CHECKS: tuple[Check, ...] = tuple(
         records.holdings,
         records.buckets,
         records.bucket,
+        witnesses.telling,
+        witnesses.holding,
         registration.rotations,
         feed.versions,
     )

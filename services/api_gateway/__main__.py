@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from typing import Any
 
@@ -50,7 +51,9 @@ class Gateway(BaseApplication):  # type: ignore[misc]
         """The application, made in the worker process."""
         configure("api_gateway", self.settings.log_level, self.settings.log_format)
         refusals.install()
-        return closing_when_asked(create_app(self.settings))
+        app = create_app(self.settings)
+        atexit.register(app.extensions["odst_acts"].flush)
+        return closing_when_asked(app)
 
 
 def main() -> int:

@@ -10,12 +10,14 @@ from flask.json.provider import DefaultJSONProvider
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, tus, uploads
+from services.api_gateway.http.acts import Acts
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.keys import InstanceKey
 from shared.runtime.logging import CORRELATION_HEADER, bind_correlation_id, correlation_id, get_logger
+from shared.runtime.spooling import SpoolingDispatcher
 
 log = get_logger(__name__)
 _QUIET = ("/healthz", "/readyz", "/metrics")
@@ -30,6 +32,7 @@ def create_app(settings: ApiGatewaySettings) -> Flask:
             FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20),
             InstanceKey.load_or_create(settings.layout),
             DeadLetters(settings.amqp_uri, settings.broker_timeout_seconds),
+            SpoolingDispatcher(settings.bus.publisher("api_gateway"), settings.layout.unsaid),
         )
     )
 
@@ -45,6 +48,7 @@ def assemble(outside: Outside) -> Flask:
     problems.install(app)
     app.before_request(_begin)
     app.after_request(_end)
+    _write_down_acts(app, outside)
     guard = auth.Guard(outside.services)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
     app.register_blueprint(tus.doors(outside.services, outside.store, outside.settings, guard))
@@ -56,6 +60,16 @@ def assemble(outside: Outside) -> Flask:
     app.register_blueprint(metrics.doors(outside))
     app.register_blueprint(openapi.doors())
     return app
+
+
+def _write_down_acts(app: Flask, outside: Outside) -> None:
+    acts = Acts(outside.events.dispatch, time.monotonic)
+    app.extensions["odst_acts"] = acts
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        acts.note(response)
+        return response
 
 
 def _begin() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.ports import Services
+from services.api_gateway.ports import Events, Services
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.keys import InstanceKey
@@ -20,3 +20,4 @@ class Outside:
     store: FilesystemByteStore
     key: InstanceKey
     dead_letters: DeadLetters
+    events: Events

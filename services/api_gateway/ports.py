@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from shared.contracts.events import Event
+
 
 class Services(Protocol):
     """The other services, over RPC."""
@@ -14,3 +16,10 @@ class Services(Protocol):
         Raises:
             OdstError: whatever it refused with, or that it is not there.
         """
+
+
+class Events(Protocol):
+    """Where events of the gateway go."""
+
+    def dispatch(self, event: Event) -> None:
+        """Have it said, now or later; does not raise."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from services.directory.domain.audit import Entry
+from services.directory.domain.audit import Entry, Kept
+from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.people import Credentials, Person
+from services.directory.domain.search import Search
 from services.directory.domain.tokens import Token
+from shared.core.audit_chain import Link, Position
+from shared.core.errors import PermanentError
 
 
 class Register(Protocol):
@@ -47,16 +52,116 @@ class Register(Protocol):
 
 
 class AuditLog(Protocol):
-    """Entries, kept for good and numbered from 1 without gaps. Nothing in it is ever changed or removed."""
+    """Entries, chained and numbered from 1 without gaps. Nothing in it is changed; the oldest may be moved out when they are sealed."""
 
-    def append(self, entry: Entry) -> bool:
-        """Write an entry down under the next number; False, and nothing done, if its event is written down already."""
+    def append(self, entry: Entry) -> Link | None:
+        """Write an entry down under the next number, chained to the one before; none, and nothing done, if its event is known."""
 
-    def page(self, before: int | None, limit: int) -> Sequence[tuple[int, Entry]]:
-        """Up to `limit` entries with their numbers, newest first: below the number `before`, or from the newest on."""
+    def page(self, search: Search, limit: int, *, above: int = 0, below: int | None = None, oldest_first: bool = False) -> Sequence[Kept]:
+        """Up to `limit` entries that are looked for, with numbers above and below these; newest first unless said otherwise."""
 
-    def count(self) -> int:
-        """How many entries there are."""
+    def newest(self) -> Position:
+        """Where the chain ends."""
+
+    def links(self, after: int, limit: int) -> Sequence[Link]:
+        """Up to `limit` entries above this number in their order, exactly as they are found: they may have been tampered with."""
+
+    def hashes(self, numbers: Collection[int]) -> dict[int, str]:
+        """The hashes that stand with these entries; those that are not there are left out."""
+
+    def expired(self, before: dt.datetime, limit: int) -> Sequence[Link]:
+        """The oldest entries, in order, up to the first that happened no earlier than that; never the newest one of all."""
+
+    def remove(self, first: int, last: int) -> None:
+        """Remove entries that were sealed."""
+
+
+class Checkpoints(Protocol):
+    """The checkpoints that were made here, and the receipts of peers."""
+
+    def add(self, make: Callable[[KeptCheckpoint | None], KeptCheckpoint | None]) -> KeptCheckpoint | None:
+        """Keep what `make` makes of the last one. Nobody else adds one meanwhile, in any process."""
+
+    def latest(self) -> KeptCheckpoint | None:
+        """The one with the greatest number."""
+
+    def among(self, first: int, last: int | None) -> Sequence[KeptCheckpoint]:
+        """Those of these entries, in their order; to the end, if `last` is none."""
+
+    def add_receipt(self, receipt: KeptReceipt) -> None:
+        """Keep a receipt; a second one of the same peer for the same entry replaces the first."""
+
+    def receipts(self, first: int, last: int | None) -> Sequence[KeptReceipt]:
+        """Those of these entries, in their order."""
+
+
+class Seals(Protocol):
+    """Entries that were moved out of the database, in sealed files."""
+
+    def write(self, links: Sequence[Link]) -> None:
+        """Write a file with these entries; returns when it is safely there."""
+
+    def after(self, number: int) -> Sequence[Link] | None:
+        """The entries above this number in the first file that has such; none if there is none.
+
+        Raises:
+            SealUnreadable: if there is one and it cannot be read.
+        """
+
+    def go_on(self, number: int) -> bool:
+        """True if there is a file that should have entries above this number."""
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """True for who may seal now: one process at a time."""
+
+
+class SealUnreadable(PermanentError):
+    """A sealed file of the audit log cannot be read."""
+
+    default_code = "SEAL_UNREADABLE"
+
+    def __init__(self, message: str, first: int, last: int) -> None:
+        """The file should have the entries from `first` to `last`."""
+        super().__init__(message)
+        self.first, self.last = first, last
+
+
+class Head(Protocol):
+    """Where the audit log ends, remembered outside of its database."""
+
+    def read(self) -> Position | None:
+        """What is remembered; none if nothing is."""
+
+    def advance(self, link: Link, is_known: Callable[[Position], bool]) -> None:
+        """Remember that the log ends with this entry, if that is further than what is remembered.
+
+        What is remembered and is not part of the log (`is_known` says no) is kept: it shows that the log was cut or written anew.
+        """
+
+
+class CheckpointSigner(Protocol):
+    """The instance's key, for checkpoints; and who else signed what."""
+
+    @property
+    def instance_id(self) -> str:
+        """Ours, now."""
+
+    def sign(self, at: Position, previous: Position | None, time: dt.datetime) -> bytes:
+        """The envelope of a checkpoint."""
+
+    def read_checkpoint(self, envelope: bytes) -> tuple[str, Position]:
+        """Whose it is and what it says.
+
+        Raises:
+            RecordInvalid: if it is none, or not signed by whom it says.
+        """
+
+    def read_receipt(self, envelope: bytes) -> KeptReceipt:
+        """What it says; the peer is who signed it.
+
+        Raises:
+            RecordInvalid: as above.
+        """
 
 
 class HandOver(Protocol):

@@ -7,9 +7,11 @@ from typing import Any
 from services.directory.config import DirectorySettings
 from services.directory.wiring import build
 from shared.contracts.events import (
+    AuditContradictedV1,
     CatalogueDriftedV1,
     CatalogueRestoredV1,
     CensusDifferedV1,
+    DoorActedV1,
     Event,
     InstanceRevokedV1,
     InstanceRotatedV1,
@@ -67,10 +69,12 @@ class DirectoryService:
         CatalogueDriftedV1,
         PeerFeedWentBackV1,
         PeerClockSkewedV1,
+        AuditContradictedV1,
+        DoorActedV1,
     )
     def on_told(self, event: Event) -> None:
         """Something that an administrator did, or has to know."""
-        self.wired.audit.write_down(event, self.happening)
+        self.wired.audit.trail.write_down(event, self.happening)
 
     @answers
     def authorize(self, token_sha256: str, right: str) -> Any:
@@ -93,9 +97,34 @@ class DirectoryService:
         self.wired.handlers.revoke_token(token_id)
 
     @answers
-    def list_audit(self, after: str | None, limit: int) -> Any:
+    def list_audit(self, after: str | None, limit: int, filters: dict[str, str | None] | None) -> Any:
         """A page of the audit log, newest first."""
-        return self.wired.audit.list_audit(after, limit)
+        return self.wired.audit.trail.list_audit(after, limit, filters)
+
+    @answers
+    def export_audit(self, after: str | None, limit: int, filters: dict[str, str | None] | None) -> Any:
+        """Lines of the audit log, oldest first."""
+        return self.wired.audit.trail.export_audit(after, limit, filters)
+
+    @answers
+    def verify_audit(self, after: str | None) -> Any:
+        """What is wrong with a portion of the audit log, if anything is."""
+        return self.wired.audit.verifying.verify_audit(after)
+
+    @answers
+    def compare_checkpoints(self, checkpoints: list[dict[str, Any]]) -> Any:
+        """Whether the audit log is what others were told of it."""
+        return self.wired.audit.verifying.compare_checkpoints(checkpoints)
+
+    @answers
+    def latest_checkpoint(self) -> Any:
+        """What peers are to witness."""
+        return self.wired.audit.checkpointing.latest_checkpoint()
+
+    @answers
+    def keep_receipt(self, peer_id: str, envelope: str) -> None:
+        """A peer has witnessed it."""
+        self.wired.audit.checkpointing.keep_receipt(peer_id, envelope)
 
     @answers
     def figures(self) -> Any:

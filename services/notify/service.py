@@ -7,6 +7,7 @@ from typing import Any
 from services.notify.config import NotifySettings
 from services.notify.wiring import build
 from shared.contracts.events import (
+    AuditContradictedV1,
     CatalogueDriftedV1,
     CatalogueRestoredV1,
     CensusDifferedV1,
@@ -72,6 +73,7 @@ class NotifyService:
         CatalogueDriftedV1,
         PeerFeedWentBackV1,
         PeerClockSkewedV1,
+        AuditContradictedV1,
         MessageDeadLetteredV1,
     )
     def on_told(self, event: Event) -> None:

@@ -23,6 +23,8 @@ class ReplicationSettings(Settings):
     """How often each peer's change feed is read besides its announcements; with a fifth of jitter."""
     drift_check_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 86400
     """How often all that a peer and this instance may both see is compared by digests; with a fifth of jitter."""
+    witness_seconds: Annotated[float, Field(ge=1, le=86400)] = 60
+    """How often it is looked whether peers are to sign a new checkpoint of the audit log."""
     peer_connect_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     peer_read_seconds: Annotated[float, Field(gt=0, le=120)] = 20
     """Longest silence of a peer within an answer."""

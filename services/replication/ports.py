@@ -5,28 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.replication.domain.catalogue import Holding, Outline
-from services.replication.domain.peer import OpenInvitation, Peer
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, Sender
 from services.replication.domain.records import Buckets, Deferred, FeedItem, FeedPage, Key, Records, Refusal, Versions
 from services.replication.domain.transfer import Claim, Transfer
+from services.replication.domain.witnessing import Held, OwnCheckpoint
 from shared.contracts.events import Event
 from shared.core.charter import Rotation
+from shared.core.checkpoint import Checkpoint, Receipt
 from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
+from shared.core.identity import InstanceId
 from shared.core.invitation import Invitation
 from shared.core.slices import Slice
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A doorbell to be rung at one peer."""
-
-    peer_id: str
-    attempts: int
-    correlation_id: str
-    """That of the news, so that a package can be followed from site to site."""
 
 
 class SourceLacks(PeerLied):
@@ -96,7 +88,7 @@ class PeerChanges(Protocol):
         """Remember a nonce; False if it was seen before."""
 
     def rename_peer(self, old_id: str, peer: Peer) -> None:
-        """Replace a peer by itself under another id: its sources, announcements and deferred records follow."""
+        """Replace a peer by itself under another id: its sources, announcements, deferred records and checkpoints follow."""
 
     def add_sources(self, peer_id: str, package_ids: Sequence[str], *, has_bytes: bool = True) -> None:
         """This peer has these packages; without bytes, it knows them."""
@@ -112,6 +104,15 @@ class PeerChanges(Protocol):
 
     def retry_refused(self, now: dt.datetime) -> None:
         """Have all that was refused for want of trust tried again: we know more now."""
+
+    def witnessed(self, peer_id: str) -> Sequence[Held]:
+        """What this peer told of its audit log, in the order of its entries."""
+
+    def save_witnessed(self, peer_id: str, held: Held) -> None:
+        """Insert or replace."""
+
+    def drop_witnessed(self, peer_id: str, keys: Sequence[tuple[int, str]]) -> None:
+        """These need not be kept."""
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung; several wishes are one ring."""
@@ -267,6 +268,12 @@ class PeerClient(Protocol):
     def rotate(self, peer: Peer, rotations: Sequence[bytes]) -> None:
         """`POST /ods/v1/rotations`: all of ours, oldest first; the last one ends in our present key."""
 
+    def witness(self, peer: Peer, checkpoint: bytes) -> bytes:
+        """`POST /ods/v1/witnesses`: the peer's receipt, not yet checked."""
+
+    def witnessed(self, peer: Peer) -> Sequence[bytes]:
+        """`GET /ods/v1/witnesses`: the checkpoints that the peer holds of us, not yet checked."""
+
     def status(self, peer: Peer) -> dict[str, Any]:
         """`GET /ods/v1/status`."""
 
@@ -356,13 +363,17 @@ OpenRotation = Callable[[bytes], Rotation]
 """Reads a rotation from its envelope, if both keys signed it; raises RecordInvalid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who signed a request, and what makes it unique."""
+OpenCheckpoint = Callable[[bytes], Checkpoint]
+"""Reads a checkpoint from its envelope, if its instance signed it; raises RecordInvalid."""
 
-    peer_id: str
-    nonce: str
-    expires: int
+SignReceipt = Callable[[Callable[[InstanceId, bytes], Receipt]], bytes]
+"""The envelope of the receipt that its argument makes of our id and key."""
+
+LatestCheckpoint = Callable[[], OwnCheckpoint | None]
+"""Our last checkpoint, if there is one that was signed with our present key."""
+
+KeepReceipt = Callable[[str, bytes], None]
+"""A peer has witnessed it; raises RecordInvalid or Conflict, if the receipt is not the peer's, or for something else."""
 
 
 class Signatures(Protocol):

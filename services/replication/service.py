@@ -145,6 +145,21 @@ class ReplicationService:
         return self.wired.foreseeing.plan(package_id, tags)
 
     @answers
+    def witness_checkpoint(self, peer_id: str, envelope: str) -> Any:
+        """A peer says something of its audit log."""
+        return self.wired.witnessing.witness(peer_id, envelope)
+
+    @answers
+    def list_witnessed(self, peer_id: str) -> Any:
+        """What a peer said of its audit log."""
+        return self.wired.witnessing.list_witnessed(peer_id)
+
+    @answers
+    def ask_witnesses(self) -> Any:
+        """What peers hold of what we said of ours."""
+        return self.wired.witnessing.ask_witnesses()
+
+    @answers
     def pull_now(self) -> Any:
         """Read all feeds now."""
         return self.wired.pulling.pull_all()

@@ -18,6 +18,7 @@ from typing import Any
 import eventlet
 from eventlet import tpool
 
+from services.replication.adapters.directory import RpcDirectory
 from services.replication.adapters.http_peers import HttpPeers
 from services.replication.adapters.peers import SqlPeers
 from services.replication.adapters.schema import outbox
@@ -39,13 +40,14 @@ from services.replication.handlers.registration import RegistrationHandlers
 from services.replication.handlers.relations import RelationsHandlers
 from services.replication.handlers.rotating import RotatingHandlers
 from services.replication.handlers.surveying import SurveyingHandlers
+from services.replication.handlers.witnessing import WitnessingHandlers
 from shared.core.errors import OdstError
 from shared.core.staging import Stages
 from shared.runtime import migrations
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
-from shared.runtime.keys import InstanceKey, open_manifest, open_rotation
+from shared.runtime.keys import InstanceKey, open_checkpoint, open_manifest, open_rotation
 from shared.runtime.logging import get_logger
 from shared.runtime.loops import Loop
 from shared.runtime.offload import offload
@@ -72,6 +74,7 @@ class Replication:
     planning: PlanningHandlers
     surveying: SurveyingHandlers
     foreseeing: ForeseeingHandlers
+    witnessing: WitnessingHandlers
     questions: Questions
     peers: SqlPeers
     database: Database
@@ -144,7 +147,8 @@ class _Parts:
         self.events = Outbox(self.database, outbox, settings.bus.publisher("replication"))
         self.peers, self.transfers = SqlPeers(self.database, self.events), SqlTransfers(self.database, self.events)
         self.client = HttpPeers(key, connect_seconds=settings.peer_connect_seconds, read_seconds=settings.peer_read_seconds)
-        self.storage = RpcStorage(RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds))
+        rpc = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds)
+        self.storage, self.directory = RpcStorage(rpc), RpcDirectory(rpc)
         self.store = FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20)
         self.signatures, self.stages, self.bell = KeySignatures(key), Stages(tuple(settings.stages)), _Bell()
 
@@ -156,13 +160,15 @@ class _Parts:
         registration = RegistrationHandlers(
             peers, client, self.signatures, _now, relations, settings.instance_name, settings.public_url, settings.peer_protocols
         )
-        pulling, moving = self._pulling(rotating), self._moving()
+        pulling, moving, witnessing = self._pulling(rotating), self._moving(), self._witnessing(rotating)
         self.bell.loops = (
             self.events.as_loop(settings.sweep_seconds),
             Loop("announcements", announcing.ring_due, _LOOP_SECONDS),
             Loop("feeds", pulling.step, _LOOP_SECONDS, copies=_FEEDS_AT_ONCE),
             Loop("slices", moving.step, _LOOP_SECONDS, copies=settings.slices_at_once),
         )
+        # Not rung with the others: nobody waits for a witness.
+        loops = (*self.bell.loops, Loop("witnesses", witnessing.step, settings.witness_seconds))
         return Replication(
             settings,
             registration,
@@ -174,11 +180,17 @@ class _Parts:
             self._planning(),
             SurveyingHandlers(peers, self.transfers, client, storage, self.signatures, _together, settings.instance_name),
             self._foreseeing(),
+            witnessing,
             Questions(self.transfers, peers),
             peers,
             self.database,
-            self.bell.loops,
+            loops,
         )
+
+    def _witnessing(self, rotating: RotatingHandlers) -> WitnessingHandlers:
+        directory, sign = self.directory, self.signatures.sign_receipt
+        ours = (directory.latest_checkpoint, directory.keep_receipt, open_checkpoint, sign, rotating.our_ids)
+        return WitnessingHandlers(self.peers, self.client, *ours, _together, _now)
 
     def _foreseeing(self) -> ForeseeingHandlers:
         name, tags = self.settings.instance_name, frozenset(self.settings.staging_tags)

@@ -72,6 +72,8 @@ OFF_SPINE: tuple[Step, ...] = (
     Step(events.CatalogueDriftedV1, _TOLD),
     Step(events.PeerFeedWentBackV1, _TOLD),
     Step(events.PeerClockSkewedV1, _TOLD),
+    Step(events.AuditContradictedV1, _TOLD),
+    Step(events.DoorActedV1, {"directory": "write it down in the audit log"}),
     Step(events.MessageDeadLetteredV1, {"notify": "tell the subscribers"}),
 )
 """What can happen beside the way."""

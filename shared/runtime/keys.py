@@ -18,6 +18,7 @@ from securesystemslib.signer import Signature
 
 from shared.core.charter import CHARTER_TYPE, ROTATION_TYPE, Charter, Rotation
 from shared.core.charter import MAX_PAYLOAD_BYTES as MAX_CHARTER_PAYLOAD
+from shared.core.checkpoint import CHECKPOINT_TYPE, RECEIPT_TYPE, Checkpoint, Receipt
 from shared.core.errors import ManifestInvalid, RecordInvalid
 from shared.core.identity import InstanceId
 from shared.core.layout import Layout
@@ -101,6 +102,14 @@ class InstanceKey:
     def sign_charter(self, charter: Charter) -> bytes:
         """The envelope of a charter."""
         return seal(charter.payload(), CHARTER_TYPE, self)
+
+    def sign_checkpoint(self, checkpoint: Checkpoint) -> bytes:
+        """The envelope of a checkpoint of the audit log."""
+        return seal(checkpoint.payload(), CHECKPOINT_TYPE, self)
+
+    def sign_receipt(self, receipt: Receipt) -> bytes:
+        """The envelope of a receipt for a peer's checkpoint."""
+        return seal(receipt.payload(), RECEIPT_TYPE, self)
 
     def sign_rotation(self, rotation: Rotation, successor: InstanceKey) -> bytes:
         """The envelope of a rotation from this key to its successor, signed by both."""
@@ -241,6 +250,11 @@ def trusted_rotation(envelope_bytes: bytes) -> Rotation:
     return Rotation.parse(_trusted_payload(envelope_bytes))
 
 
+def trusted_checkpoint(envelope_bytes: bytes) -> Checkpoint:
+    """A checkpoint out of our own database."""
+    return Checkpoint.parse(_trusted_payload(envelope_bytes))
+
+
 def open_meta(envelope_bytes: bytes) -> MetaRecord:
     """Read a meta record, if its author signed it.
 
@@ -276,6 +290,30 @@ def open_rotation(envelope_bytes: bytes) -> Rotation:
     _check_signed(envelope, rotation.old, rotation.old_key)
     _check_signed(envelope, rotation.new, rotation.new_key)
     return rotation
+
+
+def open_checkpoint(envelope_bytes: bytes) -> Checkpoint:
+    """Read a checkpoint, if the instance whose audit log it is about signed it.
+
+    Raises:
+        RecordInvalid: as above.
+    """
+    envelope = _envelope(envelope_bytes, CHECKPOINT_TYPE, MAX_ENVELOPE_BYTES)
+    checkpoint = Checkpoint.parse(envelope.payload)
+    _check_signed(envelope, checkpoint.instance_id, checkpoint.instance_key)
+    return checkpoint
+
+
+def open_receipt(envelope_bytes: bytes) -> Receipt:
+    """Read a receipt, if its witness signed it.
+
+    Raises:
+        RecordInvalid: as above.
+    """
+    envelope = _envelope(envelope_bytes, RECEIPT_TYPE, MAX_ENVELOPE_BYTES)
+    receipt = Receipt.parse(envelope.payload)
+    _check_signed(envelope, receipt.witness, receipt.witness_key)
+    return receipt
 
 
 def _envelope(envelope_bytes: bytes, payload_type: str, limit: int) -> Envelope:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +15,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import shared.contracts
+from shared.core.audit_chain import Link, Position
 from shared.core.charter import Census, Charter, Rotation
+from shared.core.checkpoint import Checkpoint, Receipt
 from shared.core.clock import Stamp
 from shared.core.manifest import Manifest, mint_id
 from shared.core.meta import NO_META, MetaField, MetaRecord, digest_of
-from shared.runtime.keys import InstanceKey, open_charter, open_manifest, open_meta, open_rotation
+from shared.runtime.keys import InstanceKey, open_charter, open_checkpoint, open_manifest, open_meta, open_receipt, open_rotation
 
 DOCS = Path(shared.contracts.__file__).parents[2] / "docs"
 PAGE = (DOCS / "peer-protocol.md").read_text(encoding="utf-8")
+AUDIT_PAGE = (DOCS / "audit-log.md").read_text(encoding="utf-8")
 FROZEN = Path(shared.contracts.__file__).parent / "peer" / "v1"
 MINT = "00112233445566778899aabbccddeeff"
 MADE = 946684800000
@@ -105,6 +111,36 @@ def test_the_rotation() -> None:
 
     assert open_rotation(envelope) == rotation
     shows(rotation.payload().decode(), envelope.decode(), sha256(envelope))
+
+
+def test_the_checkpoint_and_the_receipt() -> None:
+    """Of A's audit log, which is the example of docs/audit-log.md; B was told."""
+    first, second = (Link.of_line(line) for line in AUDIT_PAGE.splitlines() if line.startswith('{"entry":'))
+    at, before, made = Position(2, second.hash), Position(1, first.hash), dt.datetime(2000, 1, 1, 0, 2, tzinfo=dt.UTC)
+    checkpoint = Checkpoint(A.instance_id, A.public_bytes, at, before, made)
+    receipt = Receipt(A.instance_id, at, B.instance_id, B.public_bytes, made + dt.timedelta(minutes=1))
+
+    assert open_checkpoint(A.sign_checkpoint(checkpoint)) == checkpoint
+    assert open_receipt(B.sign_receipt(receipt)) == receipt
+    shows(checkpoint.payload().decode(), A.sign_checkpoint(checkpoint).decode())
+    shows(receipt.payload().decode(), B.sign_receipt(receipt).decode())
+
+
+def test_the_audit_log_that_is_printed_can_be_checked_by_the_program_that_is_printed(tmp_path: Path) -> None:
+    """As it stands on docs/audit-log.md: it is content with the example, and with nothing else."""
+    (program,) = re.findall(r"```python\n(.*?)```", AUDIT_PAGE, re.DOTALL)
+    lines = [line for line in AUDIT_PAGE.splitlines() if line.startswith('{"entry":')]
+    (tmp_path / "check.py").write_text(program, encoding="utf-8")
+
+    def check(*given: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "audit.jsonl").write_text("".join(f"{line}\n" for line in given), encoding="utf-8")
+        command = [sys.executable, "check.py", "audit.jsonl"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert check(*lines).stdout == "2 entries are chained\n"
+    assert len(program.splitlines()) <= 20
+    for harmed in ([lines[1]], [lines[0], lines[1].replace("anna", "otto").replace("-1.5", "1.5")], lines[::-1]):
+        assert check(*harmed).returncode == 1
 
 
 def test_the_buckets() -> None:

@@ -12,10 +12,14 @@ import pytest
 from services.replication.adapters.peers import SqlPeers
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred
+from services.replication.domain.witnessing import Held
 from services.replication.ports import Peers
 from shared.contracts.events import Event, PeerRegisteredV1
+from shared.core.audit_chain import Position
+from shared.core.checkpoint import Checkpoint
 from shared.core.clock import Stamp
 from shared.core.errors import Conflict
+from shared.runtime.keys import InstanceKey
 from shared.runtime.logging import bound
 from shared.testing.builders import a_peer
 from shared.testing.fakes.clock import NOON
@@ -278,7 +282,9 @@ def test_a_peer_with_a_new_id_keeps_what_was_its(kept: Kept, is_known: bool) -> 
             changes.add_sources(str(owner.peer_id), ["p1"])
             changes.save_deferred([refused(owner, "r1")])
             changes.announce_to(str(owner.peer_id), NOON)
+            changes.save_witnessed(str(owner.peer_id), a_checkpoint(7))
         changes.add_sources(old_id, ["p2"])
+        changes.save_witnessed(old_id, a_checkpoint(9))
         changes.rename_peer(old_id, new)
 
     assert kept.peers.all() == [new]
@@ -286,6 +292,35 @@ def test_a_peer_with_a_new_id_keeps_what_was_its(kept: Kept, is_known: bool) -> 
     assert kept.peers.deferred_among(new_id, ["r1"]) == [refused(new, "r1")]
     assert kept.peers.deferred_count(old_id) == 0
     assert [due.peer_id for due in kept.peers.due_announcements(NOON)] == [new_id]
+    with kept.peers.changing() as changes:
+        assert list(changes.witnessed(new_id)) == [a_checkpoint(7), a_checkpoint(9)]
+        assert list(changes.witnessed(old_id)) == []
+
+
+LOGGER = InstanceKey.generate()
+
+
+def a_checkpoint(number: int, letter: str = "a", **fields: Any) -> Held:
+    """What somebody said of an audit log."""
+    said = Checkpoint(LOGGER.instance_id, LOGGER.public_bytes, Position(number, letter * 64), None, NOON)
+    return replace(Held(said, LOGGER.sign_checkpoint(said), LATER), **fields)
+
+
+def test_what_a_peer_said_of_its_audit_log_is_kept_as_it_is(kept: Kept) -> None:
+    """In the order of its entries, also two things about one entry; saying it again replaces; what is dropped is gone."""
+    one, twice, proof = a_checkpoint(9), a_checkpoint(7), a_checkpoint(7, "b", contradicts=True)
+    with kept.peers.changing() as changes:
+        for held in (one, twice, proof, one):
+            changes.save_witnessed("P", held)
+        changes.save_witnessed("Q", one)
+    with kept.peers.changing() as changes:
+        assert sorted(changes.witnessed("P"), key=lambda held: held.key) == [twice, proof, one]
+        assert [held.key[0] for held in changes.witnessed("P")] == [7, 7, 9]
+        changes.drop_witnessed("P", [proof.key, one.key])
+
+    with kept.peers.changing() as changes:
+        assert list(changes.witnessed("P")) == [twice]
+        assert list(changes.witnessed("Q")) == [one]
 
 
 def test_figures_count_what_is_open(kept: Kept) -> None:

@@ -20,7 +20,7 @@ from services.directory.config import DirectorySettings
 from services.directory.domain.people import Credentials, Person
 from services.directory.domain.rights import Role
 from services.directory.domain.tokens import Token, fingerprint
-from services.directory.handlers import FirstStart
+from services.directory.handlers.tokens import FirstStart
 from services.directory.ports import Register
 from services.directory.wiring import build
 from shared.core.errors import Conflict

@@ -104,17 +104,17 @@ def _example(schema: Mapping[str, Any], known: Mapping[str, Any], name: str = ""
         return "published" if "published" in schema["enum"] else schema["enum"][0]
     if "anyOf" in schema:
         return _example(schema["anyOf"][0], known)
-    return _example_of_type(schema, known)
+    return _example_of_type(schema, known, name)
 
 
-def _example_of_type(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+def _example_of_type(schema: Mapping[str, Any], known: Mapping[str, Any], name: str) -> Any:
     match schema.get("type"):
         case "object":
             more = schema.get("additionalProperties")
             some = {"storage": _example(more, known)} if isinstance(more, dict) else {}
-            return some | {name: _example(part, known, name) for name, part in schema.get("properties", {}).items()}
+            return some | {key: _example(part, known, key) for key, part in schema.get("properties", {}).items()}
         case "array":
-            return [_example(schema["items"], known)]
+            return [] if name == "faults" else [_example(schema["items"], known)]
         case "string":
             return _text(schema)
         case "integer":

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cli.matrix import Matrix
-from shared.contracts.admin.instance import AuditEntry
+from shared.contracts.admin.audit import AuditEntry
 from shared.contracts.admin.mesh import Instance, Invitation, Move, Peer, Row, Withdrawal
 from shared.contracts.admin.packages import Package, Promotion
 from tests.unit.api_examples import example_of

@@ -42,6 +42,8 @@ EVERYTHING = [
     ["instances"],
     ["key", "rotate", "--yes"],
     ["audit"],
+    ["audit", "export"],
+    ["audit", "verify"],
     ["transfers"],
     ["status"],
     ["ready"],

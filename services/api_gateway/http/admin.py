@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin_mesh, admin_packages, admin_peers, admin_staging
+from services.api_gateway.http import admin_audit, admin_mesh, admin_packages, admin_peers, admin_staging
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
@@ -29,6 +29,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
     api.register_blueprint(admin_staging.doors(services, guard))
     api.register_blueprint(admin_peers.doors(services, guard))
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
+    api.register_blueprint(admin_audit.doors(services, guard))
     _subscriptions(api, services, guard)
     _tokens(api, services, guard)
     return api

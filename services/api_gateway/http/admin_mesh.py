@@ -1,4 +1,4 @@
-"""The Admin API's view over instances: what is where, what would move and why, who is known, who did what."""
+"""The Admin API's view over instances: what is where, what would move and why, who is known."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from services.api_gateway.http.bodies import read_query, split
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
-from shared.contracts.admin.base import Page
-from shared.contracts.admin.instance import AuditPage
 from shared.contracts.admin.mesh import InstanceList, Matrix, MatrixQuery, Plan, PlanQuery, Rotation
 from shared.core.errors import InvalidInput
 
@@ -75,11 +73,3 @@ def _instances(api: Blueprint, services: Services, guard: Guard) -> None:
     def rotate_key() -> Response:
         """Replace the key of this instance."""
         return jsonify(services.call("storage", "rotate_key", person=g.person))
-
-    @api.get("/audit")
-    @guard.requires("administer")
-    @described(query=Page, answers={200: AuditPage})
-    def list_audit() -> Response:
-        """List the audit log, newest first."""
-        page = read_query(Page)
-        return jsonify(services.call("directory", "list_audit", after=page.after, limit=page.limit))

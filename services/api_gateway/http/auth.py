@@ -43,5 +43,5 @@ class Guard:
             raise Unauthenticated("send an API token: Authorization: Bearer <token>")
         digest = hashlib.sha256(token.strip().encode()).hexdigest()
         principal = self._services.call("directory", "authorize", token_sha256=digest, right=right)
-        g.person = principal["person"]
+        g.principal, g.person = principal, principal["person"]
         structlog.contextvars.bind_contextvars(person=principal["person"])

@@ -28,8 +28,8 @@ JSON = "application/json"
 class Description:
     """One operation of the API."""
 
-    answers: Mapping[int, type[Answer] | str | None]
-    """By status: a model, a media type, or nothing."""
+    answers: Mapping[int, type[Answer] | str | tuple[str, ...] | None]
+    """By status: a model, a media type or several, or nothing."""
     body: type[Body] | None = None
     query: type[Query] | None = None
     takes: str = JSON
@@ -47,7 +47,7 @@ class Description:
 
 def described(
     *,
-    answers: Mapping[int, type[Answer] | str | None],
+    answers: Mapping[int, type[Answer] | str | tuple[str, ...] | None],
     body: type[Body] | None = None,
     query: type[Query] | None = None,
     takes: str = JSON,

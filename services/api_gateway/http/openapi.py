@@ -133,8 +133,9 @@ def _in_headers(description: Description) -> list[dict[str, Any]]:
 
 def _answer(status: int, what: Any) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "done" if status < 300 else "not ready"}  # noqa: PLR2004
-    if isinstance(what, str):
-        answer["content"] = {what: {} if what == BYTES else {"schema": {"type": "string"}}}
+    if isinstance(what, str | tuple):
+        media = (what,) if isinstance(what, str) else what
+        answer["content"] = {one: {} if one == BYTES else {"schema": {"type": "string"}} for one in media}
     elif what is not None:
         answer["content"] = {JSON: {"schema": what.__name__}}
     return answer

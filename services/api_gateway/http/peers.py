@@ -14,7 +14,7 @@ from flask import Blueprint, Response, g, request
 from pydantic import Field, StringConstraints
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import peer_records
+from services.api_gateway.http import peer_records, peer_witnesses
 from services.api_gateway.http.bodies import read, read_small, whole_number
 from services.api_gateway.http.peer_door import PeerBody, PeerDoor
 from services.api_gateway.http.problems import problem
@@ -47,6 +47,7 @@ def doors(services: Services, store: FilesystemByteStore, key: InstanceKey, sett
     _packages(api, services, store, Sending(store, settings.accel_prefix), door)
     if _SECOND in settings.peer_protocols:
         peer_records.add_doors(api, services, door)
+        peer_witnesses.add_doors(api, services, door)
     return api
 
 

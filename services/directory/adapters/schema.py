@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -42,4 +42,31 @@ AUDIT = Table(
     Column("person", Text),
     Column("subject", Text),
     Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_time", "time"),
+    Index("audit_by_type", "type", "number"),
+    Index("audit_by_person", "person", "number"),
+    Index("audit_by_subject", "subject", "number"),
+    Index("audit_by_correlation_id", "correlation_id"),
+)
+
+AUDIT_CHECKPOINTS = Table(
+    "audit_checkpoints",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", String(64), nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("signer", String(52), nullable=False),
+    Column("envelope", Text, nullable=False),
+)
+
+AUDIT_RECEIPTS = Table(
+    "audit_receipts",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("peer_id", String(52), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("envelope", Text, nullable=False),
 )

@@ -87,6 +87,15 @@ class HttpPeers:
         *earlier, last = (base64.b64encode(envelope).decode() for envelope in rotations)
         self._link.post(peer, "/ods/v1/rotations", {"rotation": last, "earlier": earlier})
 
+    def witness(self, peer: Peer, checkpoint: bytes) -> bytes:
+        """Have the peer sign what we say of our audit log."""
+        asked = {"checkpoint": base64.b64encode(checkpoint).decode()}
+        return peer_answers.receipt(self._link.post(peer, "/ods/v1/witnesses", asked))
+
+    def witnessed(self, peer: Peer) -> Sequence[bytes]:
+        """What the peer holds of what we said of it."""
+        return peer_answers.checkpoints(self._link.get(peer, "/ods/v1/witnesses"))
+
     def status(self, peer: Peer) -> dict[str, Any]:
         """What the peer says of itself."""
         return self._link.get(peer, "/ods/v1/status")

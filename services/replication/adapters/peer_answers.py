@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -61,6 +62,18 @@ def bucket(document: dict[str, Any]) -> Versions:
     items = _read("the bucket", lambda: list(document["items"]))
     return _read(
         "the bucket", lambda: {_id(item["id"]): (_match(_SHA256, item["digest"]), _match(_SHA256, item["meta"])) for item in items}
+    )
+
+
+def receipt(document: dict[str, Any]) -> bytes:
+    """The envelope of a receipt, unopened."""
+    return _read("the receipt", lambda: base64.b64decode(_match(_BASE64, document["receipt"])))
+
+
+def checkpoints(document: dict[str, Any]) -> list[bytes]:
+    """Envelopes of checkpoints, unopened."""
+    return _read(
+        "the list of checkpoints", lambda: [base64.b64decode(_match(_BASE64, one)) for one in _few(document["checkpoints"], PORTION)]
     )
 
 

@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from services.replication.adapters import rows
-from services.replication.adapters.schema import announcements, deferred, invitations, nonces, peers, sources
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.adapters.schema import announcements, deferred, invitations, nonces, peers, sources, witnessed
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred, Key, portions
-from services.replication.ports import Announcement
+from services.replication.domain.witnessing import Held
 from shared.contracts.events import Event
 from shared.core.errors import RecordRefused
 from shared.core.times import to_text
@@ -77,6 +77,7 @@ class SqlPeerChanges:
             known = select(table.c[same]).where(table.c.peer_id == new_id)
             self._connection.execute(delete(table).where(table.c.peer_id == old_id, table.c[same].in_(known)))
             self._connection.execute(update(table).where(table.c.peer_id == old_id).values(peer_id=new_id))
+        self._rename_witnessed(old_id, new_id)
         self._connection.execute(delete(announcements).where(announcements.c.peer_id == new_id))
         self._connection.execute(update(announcements).where(announcements.c.peer_id == old_id).values(peer_id=new_id))
         self._connection.execute(delete(peers).where(peers.c.peer_id == old_id))
@@ -115,6 +116,26 @@ class SqlPeerChanges:
             adding = dialect.insert(table)
             others = {column.name: adding.excluded[column.name] for column in table.c if column.name not in keys}
             self._connection.execute(adding.on_conflict_do_update(index_elements=keys, set_=others), values)
+
+    def witnessed(self, peer_id: str) -> Sequence[Held]:
+        """What this peer told of its audit log."""
+        query = select(witnessed).where(witnessed.c.peer_id == peer_id).order_by(witnessed.c.number)
+        return [rows.witnessed_of(row) for row in self._connection.execute(query)]
+
+    def save_witnessed(self, peer_id: str, held: Held) -> None:
+        """Insert or replace."""
+        self._upsert(witnessed, ["peer_id", "number", "hash"], [rows.witnessed_row(peer_id, held)])
+
+    def drop_witnessed(self, peer_id: str, keys: Sequence[tuple[int, str]]) -> None:
+        """These need not be kept."""
+        for part in portions(keys, _PORTION):
+            these = and_(witnessed.c.peer_id == peer_id, tuple_(witnessed.c.number, witnessed.c.hash).in_(part))
+            self._connection.execute(delete(witnessed).where(these))
+
+    def _rename_witnessed(self, old_id: str, new_id: str) -> None:
+        for held in self.witnessed(old_id):
+            self.save_witnessed(new_id, held)
+        self._connection.execute(delete(witnessed).where(witnessed.c.peer_id == old_id))
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred
 from services.replication.domain.transfer import Transfer, TransferState
+from services.replication.domain.witnessing import Held
 from shared.core.clock import Stamp
 from shared.core.digest import Digest
 from shared.core.identity import InstanceId
 from shared.core.staging import Tags
 from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
+from shared.runtime.keys import trusted_checkpoint
 
 
 def peer_row(peer: Peer) -> dict[str, Any]:
@@ -185,3 +188,17 @@ def transfer_of(row: Any) -> Transfer:
         row.bytes_fetched,
         row.error,
     )
+
+
+def witnessed_row(peer_id: str, held: Held) -> dict[str, Any]:
+    """A peer's checkpoint as a row."""
+    number, digest = held.key
+    envelope = base64.b64encode(held.envelope).decode()
+    place = {"peer_id": peer_id, "number": number, "hash": digest}
+    return place | {"received": to_text(held.received), "contradicts": held.contradicts, "envelope": envelope}
+
+
+def witnessed_of(row: Any) -> Held:
+    """A row as a peer's checkpoint."""
+    envelope = base64.b64decode(row.envelope)
+    return Held(trusted_checkpoint(envelope), envelope, to_time(row.received), bool(row.contradicts))

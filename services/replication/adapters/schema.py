@@ -88,6 +88,17 @@ deferred = Table(
     Index("deferred_by_time", "peer_id", "final", "next_try"),
 )
 
+witnessed = Table(
+    "witnessed",
+    metadata,
+    Column("peer_id", String(60), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", String(64), primary_key=True),
+    Column("received", String(32), nullable=False),
+    Column("contradicts", Boolean, nullable=False),
+    Column("envelope", Text, nullable=False),
+)
+
 announcements = Table(
     "announcements",
     metadata,

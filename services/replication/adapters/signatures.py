@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.replication.ports import Sender, SenderClockDiffers
+from services.replication.domain.peer import Sender
+from services.replication.ports import SenderClockDiffers
+from shared.core.checkpoint import Receipt
+from shared.core.identity import InstanceId
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey
 
 
 class KeySignatures:
-    """`Signatures` with the key of this instance."""
+    """`Signatures` and `SignReceipt` with the key of this instance."""
 
     def __init__(self, key: InstanceKey) -> None:
         """`key` is loaded by the wiring."""
@@ -36,3 +39,7 @@ class KeySignatures:
     def verify_body(self, request: dict[str, Any], body: bytes) -> None:
         """Accept a body only if it has the digest that was signed."""
         http_signatures.check_body(request["headers"], body)
+
+    def sign_receipt(self, make: Callable[[InstanceId, bytes], Receipt]) -> bytes:
+        """The envelope of a receipt."""
+        return self._key.sign_receipt(make(self._key.instance_id, self._key.public_bytes))

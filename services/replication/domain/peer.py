@@ -152,3 +152,22 @@ class OpenInvitation:
     def is_usable(self, now: dt.datetime, wrong_proofs_allowed: int) -> bool:
         """One time, for a time, and not after too many guesses."""
         return self.used_by is None and now < self.expires and self.wrong_proofs < wrong_proofs_allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A doorbell to be rung at one peer."""
+
+    peer_id: str
+    attempts: int
+    correlation_id: str
+    """That of the news, so that a package can be followed from site to site."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who signed a request, and what makes it unique."""
+
+    peer_id: str
+    nonce: str
+    expires: int

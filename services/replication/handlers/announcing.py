@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.replication.domain.peer import Peer, PeerState
+from services.replication.domain.peer import Announcement, Peer, PeerState
 from services.replication.handlers.clocks import note_skew
-from services.replication.ports import Announcement, ClocksDiffer, PeerClient, PeerRefused, PeerRotated, Peers, StorageService
+from services.replication.ports import ClocksDiffer, PeerClient, PeerRefused, PeerRotated, Peers, StorageService
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
 from shared.runtime.logging import bound, correlation_id, get_logger

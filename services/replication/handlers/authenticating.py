@@ -6,9 +6,9 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.replication.domain.peer import Peer, PeerState
+from services.replication.domain.peer import Peer, PeerState, Sender
 from services.replication.handlers.clocks import is_news, note_skew
-from services.replication.ports import Peers, Sender, SenderClockDiffers, Signatures
+from services.replication.ports import Peers, SenderClockDiffers, Signatures
 from shared.core.errors import Unauthenticated
 
 _WAKE_WAIT = dt.timedelta(seconds=10)

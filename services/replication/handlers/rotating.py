@@ -118,6 +118,11 @@ class RotatingHandlers:
         log.info("rotation_told", peer_id=str(peer.peer_id))
         return True
 
+    def our_ids(self) -> set[str]:
+        """Our id, and those that we had."""
+        former = {str(self.open_rotation(envelope).old) for envelope in self._our_chain()}
+        return {self.signatures.identity[0], *former}
+
     def _our_chain(self) -> list[bytes]:
         """Envelopes of all rotations that lead to our present key, oldest first."""
         by_new: dict[str, tuple[Rotation, bytes]] = {}

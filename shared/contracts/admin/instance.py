@@ -174,26 +174,6 @@ class TokenList(Answer):
     items: list[Token]
 
 
-class AuditEntry(Answer):
-    """One entry of the audit log."""
-
-    number: Annotated[int, Field(ge=1)]
-    time: Time
-    type: str
-    source: str
-    person: str | None
-    subject: str | None
-    data: dict[str, Any]
-    correlation_id: str
-
-
-class AuditPage(Answer):
-    """A page of the audit log, newest first; `next` is null at the end."""
-
-    items: list[AuditEntry]
-    next: str | None
-
-
 class ApiDocument(Answer):
     """An OpenAPI 3.1 document."""
 

@@ -8,7 +8,9 @@ An event carries identifiers and small values, never a list that grows with the 
 from __future__ import annotations
 
 from shared.contracts.events.base import Envelope, Event
+from shared.contracts.events.doors import DoorActedV1
 from shared.contracts.events.mesh import (
+    AuditContradictedV1,
     CatalogueChangedV1,
     CatalogueDriftedV1,
     CatalogueRestoredV1,
@@ -51,10 +53,12 @@ from shared.contracts.events.packages import (
 
 __all__ = [
     "ALL",
+    "AuditContradictedV1",
     "CatalogueChangedV1",
     "CatalogueDriftedV1",
     "CatalogueRestoredV1",
     "CensusDifferedV1",
+    "DoorActedV1",
     "Envelope",
     "Event",
     "FileDigests",
@@ -128,6 +132,8 @@ ALL: dict[str, type[Event]] = {
         CatalogueDriftedV1,
         PeerFeedWentBackV1,
         PeerClockSkewedV1,
+        AuditContradictedV1,
+        DoorActedV1,
         MessageDeadLetteredV1,
     )
 }

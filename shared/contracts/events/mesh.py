@@ -191,3 +191,17 @@ class PeerClockSkewedV1(Event):
     name: str
     seconds: float
     """How far the peer's clock is ahead of ours; negative if it is behind."""
+
+
+class AuditContradictedV1(Event):
+    """An alarm: a peer signed two things about its audit log that cannot both be true. Somebody wrote it anew, or cut it."""
+
+    type: ClassVar[str] = "audit.contradicted.v1"
+    source: ClassVar[str] = "replication"
+    peer_id: str
+    name: str
+    held_number: Size
+    held_hash: str
+    told_number: Size
+    told_hash: str
+    reason: str

@@ -63,6 +63,10 @@ class FakeSite:
     told: list[bytes] = field(default_factory=list)
     """Rotations that it was told."""
     knows_us: bool = True
+    receipts: Callable[[bytes], bytes] | None = None
+    """Signs what it is told of our audit log; none for a site that does not witness."""
+    witnessed: list[bytes] = field(default_factory=list)
+    """What it was told of it."""
     in_feed: bool = True
     """False: what is shown stands in its buckets, and was forgotten in its feed."""
     _number: int = 0
@@ -185,6 +189,18 @@ class FakePeerClient:
         if not site.knows_us:
             raise PeerRefused("who are you?")
         site.told, site.answers = list(rotations), None
+
+    def witness(self, peer: Peer, checkpoint: bytes) -> bytes:
+        """The site signs that it was told, if it witnesses."""
+        site = self._reach(peer, "witness", checkpoint)
+        if site.receipts is None:
+            raise SourceLacks("there is no such call")
+        site.witnessed.append(checkpoint)
+        return site.receipts(checkpoint)
+
+    def witnessed(self, peer: Peer) -> Sequence[bytes]:
+        """What the site was told."""
+        return list(self._reach(peer, "witnessed", None).witnessed)
 
     def status(self, peer: Peer) -> dict[str, Any]:
         """It answers."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from services.replication.domain.peer import OpenInvitation, Peer, PeerState
+from services.replication.domain.peer import Announcement, OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred, Key
-from services.replication.ports import Announcement
+from services.replication.domain.witnessing import Held
 from shared.contracts.events import Event
 from shared.core.errors import RecordRefused
 from shared.runtime.logging import correlation_id
@@ -26,6 +26,7 @@ class FakePeerChanges:
     sources: dict[tuple[str, str], bool] = field(default_factory=dict)
     deferred: dict[tuple[str, Key], Deferred] = field(default_factory=dict)
     announcements: dict[str, tuple[dt.datetime, Announcement]] = field(default_factory=dict)
+    checkpoints: dict[tuple[str, tuple[int, str]], Held] = field(default_factory=dict)
     dispatched: list[Event] = field(default_factory=list)
 
     def peer(self, peer_id: str) -> Peer | None:
@@ -65,6 +66,10 @@ class FakePeerChanges:
             if peer_id == old_id:
                 del self.deferred[peer_id, key]
                 self.deferred[new_id, key] = replace(one, peer_id=new_id)
+        for (peer_id, place), held in list(self.checkpoints.items()):
+            if peer_id == old_id:
+                del self.checkpoints[peer_id, place]
+                self.checkpoints[new_id, place] = held
         if old_id in self.announcements:
             not_before, announcement = self.announcements.pop(old_id)
             self.announcements[new_id] = (not_before, replace(announcement, peer_id=new_id))
@@ -95,6 +100,20 @@ class FakePeerChanges:
         for key, one in self.deferred.items():
             if one.code == RecordRefused.default_code:
                 self.deferred[key] = replace(one, next_try=min(one.next_try, now))
+
+    def witnessed(self, peer_id: str) -> Sequence[Held]:
+        """What this peer told of its audit log."""
+        held = [held for (of, _), held in self.checkpoints.items() if of == peer_id]
+        return sorted(held, key=lambda one: one.key[0])
+
+    def save_witnessed(self, peer_id: str, held: Held) -> None:
+        """Insert or replace."""
+        self.checkpoints[peer_id, held.key] = held
+
+    def drop_witnessed(self, peer_id: str, keys: Sequence[tuple[int, str]]) -> None:
+        """These need not be kept."""
+        for key in keys:
+            self.checkpoints.pop((peer_id, key), None)
 
     def announce_to(self, peer_id: str, not_before: dt.datetime, attempts: int = 0) -> None:
         """Have the doorbell of this peer rung."""

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from services.directory.domain.audit import Entry
-from services.directory.handlers import AuditTrail
+from services.directory.handlers.audit import AuditTrail
 from shared.contracts import events, generate, spine
 from shared.contracts.events import CatalogueRestoredV1, Envelope, PackageDeletedV1, PeerRevokedV1
 from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput
 from shared.testing.fakes.clock import NOON
-from tests.unit.directory.directory_fakes import FakeAuditLog
+from tests.unit.directory.directory_fakes import FakeAuditLog, FakeHead
 
 DELETED = PackageDeletedV1(package_id="00000000-0000-4000-8000-000000000001", name="Firefox.pkg", author="A" * 52, person="Ada Lovelace")
 EXAMPLES = Path(generate.__file__).parent / "examples"
@@ -24,7 +24,7 @@ EXAMPLES = Path(generate.__file__).parent / "examples"
 @pytest.fixture
 def trail() -> AuditTrail:
     """An audit log in which nothing stands yet."""
-    return AuditTrail(FakeAuditLog())
+    return AuditTrail(FakeAuditLog(), FakeHead())
 
 
 def write_down_revocations(trail: AuditTrail, number: int) -> None:
@@ -37,7 +37,7 @@ def pages(trail: AuditTrail, limit: int) -> list[list[int]]:
     """The numbers on each page, following the cursor to the end."""
     found, after = [], None
     while True:
-        page = trail.list_audit(after, limit)
+        page = trail.list_audit(after, limit, {})
         found.append([item["number"] for item in page["items"]])
         after = page["next"]
         if after is None:
@@ -48,7 +48,7 @@ def test_an_event_is_written_down_with_who_and_what(trail: AuditTrail) -> None:
     """As the Admin API shows it: the time is the event's own."""
     trail.write_down(DELETED, Happening("e1", NOON, "c0ffee"))
 
-    assert trail.list_audit(None, 10) == {
+    assert trail.list_audit(None, 10, None) == {
         "items": [
             {
                 "number": 1,
@@ -59,6 +59,7 @@ def test_an_event_is_written_down_with_who_and_what(trail: AuditTrail) -> None:
                 "subject": "Firefox.pkg",
                 "data": DELETED.model_dump(mode="json"),
                 "correlation_id": "c0ffee",
+                "hash": trail.log.newest().hash,
             }
         ],
         "next": None,
@@ -71,7 +72,7 @@ def test_an_event_that_comes_twice_is_written_down_once(trail: AuditTrail) -> No
     trail.write_down(DELETED, Happening("e1", NOON))
     trail.write_down(DELETED, Happening("e2", NOON))
 
-    assert [item["number"] for item in trail.list_audit(None, 10)["items"]] == [2, 1]
+    assert [item["number"] for item in trail.list_audit(None, 10, None)["items"]] == [2, 1]
     assert trail.figures() == {"audit_entries": 2}
 
 
@@ -87,10 +88,10 @@ def test_pages_go_from_the_newest_to_the_first(trail: AuditTrail) -> None:
 def test_what_is_new_meanwhile_shifts_no_page(trail: AuditTrail) -> None:
     """The cursor is a place, not a distance."""
     write_down_revocations(trail, 4)
-    first = trail.list_audit(None, 2)
+    first = trail.list_audit(None, 2, None)
     trail.write_down(DELETED, Happening("new", NOON))
 
-    assert [item["number"] for item in trail.list_audit(first["next"], 2)["items"]] == [2, 1]
+    assert [item["number"] for item in trail.list_audit(first["next"], 2, None)["items"]] == [2, 1]
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 1])
@@ -105,7 +106,7 @@ def test_a_page_has_at_least_one_entry(trail: AuditTrail, limit: int) -> None:
 def test_a_made_up_cursor_is_refused(trail: AuditTrail, after: Any) -> None:
     """Whatever it is."""
     with pytest.raises(InvalidInput) as caught:
-        trail.list_audit(after, 10)
+        trail.list_audit(after, 10, None)
 
     assert caught.value.code == "CURSOR_INVALID"
 
@@ -119,7 +120,7 @@ def test_every_event_says_what_it_is_about(event_type: str) -> None:
     entry = Entry.about(event, Happening(envelope.id, envelope.time, envelope.correlation_id))
 
     data = envelope.data
-    known = [data.get(name) for name in ("name", "package_id", "peer_id", "instance_id", "old_id")]
+    known = [data.get(name) for name in ("name", "package_id", "peer_id", "instance_id", "old_id", "subject")]
     assert entry.subject in known
     assert (entry.subject is None) == (event_type == CatalogueRestoredV1.type)
     assert entry.person == data.get("person")

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from services.directory.handlers import DirectoryHandlers, FirstStart
+from services.directory.handlers.tokens import DirectoryHandlers, FirstStart
 from shared.core.errors import Conflict, Forbidden, InvalidInput, Unauthenticated
 from shared.testing.fakes.clock import FakeClock
 from tests.unit.directory.directory_fakes import FakeHandOver, FakePasswords, FakeRegister

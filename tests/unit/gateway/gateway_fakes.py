@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from services.api_gateway.app import assemble
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.outside import Outside
+from shared.contracts.events import Event
 from shared.core.layout import Layout
 from shared.runtime import http_signatures
 from shared.runtime.bus.dead_letters import DeadLetters
@@ -45,12 +46,25 @@ class ToldServices:
         return [arguments for asked, name, arguments in self.asked if (asked, name) == (service, method)]
 
 
+class ToldEvents:
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.said: list[Event] = []
+
+    def dispatch(self, event: Event) -> None:
+        """As the port has it."""
+        self.said.append(event)
+
+
 class Asker:
     """A peer with a key, in front of a gateway."""
 
-    def __init__(self, app: Flask, key: InstanceKey) -> None:
-        """`key` is the gateway's."""
+    def __init__(self, app: Flask, key: InstanceKey, events: ToldEvents) -> None:
+        """`key` is the gateway's, `events` is where it says what was done."""
         self.client: FlaskClient = app.test_client()
+        self.events = events
         self.key, self.gateway_key = InstanceKey.generate(), key
 
     def ask(self, method: str, target: str, document: Any = None, **headers: str) -> TestResponse:
@@ -78,4 +92,5 @@ def a_gateway(folder: Path, services: ToldServices, **settings: Any) -> Asker:
     key = InstanceKey.generate()
     configured = ApiGatewaySettings(amqp_uri=AMQP, data=folder, **settings)
     store = FilesystemByteStore(Layout(folder), free_floor_bytes=0)
-    return Asker(assemble(Outside(configured, services, store, key, DeadLetters(AMQP, 1.0))), key)
+    events = ToldEvents()
+    return Asker(assemble(Outside(configured, services, store, key, DeadLetters(AMQP, 1.0), events)), key, events)

@@ -130,7 +130,15 @@ CALLS = [
     Call("GET", "/plan", "view", "replication__plan", {"package_id": None, "tags": None}),
     Call("GET", "/instances", "view", "storage__list_instances", {}),
     _administer("POST", "/instance/rotate-key", "storage__rotate_key", {"person": "ada"}, answer={"old": "O", "new": "N"}),
-    Call("GET", "/audit?after=9&limit=5", "administer", "directory__list_audit", {"after": "9", "limit": 5}),
+    Call("GET", "/audit?after=9&limit=5", "administer", "directory__list_audit", {"after": "9", "limit": 5, "filters": {}}),
+    Call(
+        "GET",
+        "/audit?type=act.*&person=ada&since=2026-01-02T03:04:05Z",
+        "administer",
+        "directory__list_audit",
+        {"after": None, "limit": 100, "filters": {"type": "act.*", "person": "ada", "since": "2026-01-02T03:04:05+00:00"}},
+    ),
+    _administer("POST", "/audit/verify", "directory__verify_audit", {"after": "x"}, {"after": "x"}, answer={"faults": [], "next": None}),
 ]
 
 

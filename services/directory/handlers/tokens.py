@@ -1,4 +1,4 @@
-"""What the directory answers, what it writes down, and what it does at its very first start."""
+"""Tokens and what they open; and what happens at the very first start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.directory.domain.audit import MAX_PAGE, Entry, read_cursor
 from services.directory.domain.people import FIRST_NAME, Credentials, Person
 from services.directory.domain.rights import Right, Role
 from services.directory.domain.tokens import (
@@ -22,10 +21,8 @@ from services.directory.domain.tokens import (
     new_token_text,
     usable,
 )
-from services.directory.ports import AuditLog, HandOver, Passwords, Register
-from shared.contracts.events import Event
-from shared.contracts.happening import Happening
-from shared.core.times import rfc3339, rfc3339_or_none
+from services.directory.ports import HandOver, Passwords, Register
+from shared.core.times import rfc3339_or_none
 
 Clock = Callable[[], dt.datetime]
 """The present time, in UTC."""
@@ -83,35 +80,6 @@ class DirectoryHandlers:
 
 
 @dataclass
-class AuditTrail:
-    """Events becoming entries of the audit log."""
-
-    log: AuditLog
-
-    def write_down(self, event: Event, happening: Happening) -> None:
-        """Write an event down; seen twice, it is written once."""
-        self.log.append(Entry.about(event, happening))
-
-    def list_audit(self, after: Any, limit: int) -> dict[str, Any]:
-        """Up to `limit` entries, newest first; `next`, given back as `after`, continues, and is none at the end.
-
-        Raises:
-            InvalidInput: CURSOR_INVALID.
-        """
-        size = max(1, min(MAX_PAGE, limit))
-        found = self.log.page(read_cursor(after), size + 1)
-        shown = found[:size]
-        return {
-            "items": [describe_entry(number, entry) for number, entry in shown],
-            "next": str(shown[-1][0]) if len(found) > size else None,
-        }
-
-    def figures(self) -> dict[str, int]:
-        """How many entries there are."""
-        return {"audit_entries": self.log.count()}
-
-
-@dataclass
 class FirstStart:
     """Makes the first administrator, once."""
 
@@ -149,18 +117,4 @@ def describe(token: Token, now: dt.datetime) -> dict[str, Any]:
         "expires": rfc3339_or_none(token.expires),
         "last_used": rfc3339_or_none(token.last_used),
         "state": token.state(now).value,
-    }
-
-
-def describe_entry(number: int, entry: Entry) -> dict[str, Any]:
-    """An entry of the audit log as the Admin API shows it."""
-    return {
-        "number": number,
-        "time": rfc3339(entry.time),
-        "type": entry.type,
-        "source": entry.source,
-        "person": entry.person,
-        "subject": entry.subject,
-        "data": entry.data,
-        "correlation_id": entry.correlation_id,
     }
