@@ -21,6 +21,8 @@ class ChaosProxy:
         self.bytes_per_second = bytes_per_second
         self.bytes_from_target = 0
         self.bytes_to_target = 0
+        self.cuts_at: list[int] = []
+        """So many bytes to the target, in all: there everything is cut, in the middle of whatever flows."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -42,8 +44,8 @@ class ChaosProxy:
         self._flowing.set()
         self.cut()
 
-    def cut(self) -> int:
-        """Reset all connections; new ones are welcome. How many sockets that were."""
+    def cut(self) -> None:
+        """Reset all connections; new ones are welcome."""
         with self._lock:
             doomed, self._open = list(self._open), set()
         for connection in doomed:
@@ -51,7 +53,6 @@ class ChaosProxy:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
-        return len(doomed)
 
     def freeze(self) -> None:
         """Nothing flows, nothing ends."""
@@ -86,6 +87,8 @@ class ChaosProxy:
             while block := source.recv(_BLOCK):
                 self._flowing.wait()
                 self._pay(len(block), comes=comes)
+                if self._is_due():
+                    self.cut()
                 sink.sendall(block)
         except OSError:
             pass
@@ -96,6 +99,13 @@ class ChaosProxy:
                 end.close()
             with self._lock:
                 self._open -= {source, sink}
+
+    def _is_due(self) -> bool:
+        with self._lock:
+            due = bool(self.cuts_at) and self.bytes_to_target >= self.cuts_at[0]
+            if due:
+                self.cuts_at.pop(0)
+            return due
 
     def _pay(self, count: int, *, comes: bool) -> None:
         with self._lock:

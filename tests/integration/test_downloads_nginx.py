@@ -20,6 +20,7 @@ from shared.runtime.broker import PrivateBroker
 from shared.testing import raw_http
 from shared.testing.instance import Instance, free_port
 from shared.testing.peer import TestPeer
+from shared.testing.tus import PART, create, offset_of
 from shared.testing.waiting import wait_for
 
 MIB = 1 << 20
@@ -223,6 +224,24 @@ def test_an_upload_passes_through(front: Front, instance: Instance) -> None:
         early = raw_http.read_answer(opened)
 
     assert early.status == 401
+
+
+def test_a_resumable_upload_passes_through_as_it_comes(front: Front, instance: Instance) -> None:
+    """Its parts are not kept back until they are whole: what came before a cut counts, and the rest goes on from there."""
+    data = os.urandom(8 * MIB)
+    upload_id = create(instance, "parts.pkg", len(data))
+    head = [f"{name}: {value}" for name, value in PART.items()]
+    head += [f"Authorization: Bearer {instance.token}", "Upload-Offset: 0", f"Content-Length: {len(data)}"]
+    with raw_http.connection(front.port) as opened:
+        opened.sendall(raw_http.head("PATCH", f"/api/v1/uploads/{upload_id}", *head) + data[: 4 * MIB])
+        wait_for(lambda: (instance.data / "incoming" / f"{upload_id}.part").read_bytes()[:MIB] == data[:MIB], "some of it is written")
+
+    stands = wait_for(lambda: offset_of(instance, upload_id), "what came counts")
+    assert MIB <= stands <= 4 * MIB
+    headers = {**PART, "Upload-Offset": str(stands), "Authorization": f"Bearer {instance.token}"}
+    answer = requests.patch(f"{front.url}/api/v1/uploads/{upload_id}", data=data[stands:], headers=headers, timeout=60)
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(len(data)))
+    instance.published("parts.pkg", hashlib.sha256(data).hexdigest())
 
 
 def test_peers_speak_through_it(front: Front, instance: Instance) -> None:

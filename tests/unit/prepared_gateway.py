@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ class Gateway:
 
     def run(self, *arguments: str, **options: Any) -> Result:
         """Run `odst` against this server."""
-        environment = {"ODST_URL": self.url, "ODST_TOKEN": TOKEN, "ODST_TOKEN_FILE": None}
+        environment = {"ODST_URL": self.url, "ODST_TOKEN": TOKEN, "ODST_TOKEN_FILE": None, "XDG_CACHE_HOME": os.devnull}
         return CliRunner(env=environment).invoke(main, list(arguments), **options)
 
     def bodies(self, call: str) -> list[Any]:

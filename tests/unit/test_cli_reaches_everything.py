@@ -105,7 +105,6 @@ def test_every_operation_is_reached_by_a_command_through_its_method(
     """Each command works on what is described; together they ask for every operation, and none goes round the typed client."""
     by_hand: list[tuple[Any, ...]] = []
     monkeypatch.setattr(Client, "_json", lambda _self, *asked, **_more: by_hand.append(asked))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "x.pkg").write_bytes(CONTENT)
 
     told = {" ".join(words): gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words]) for words in EVERYTHING}
