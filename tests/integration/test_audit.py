@@ -9,7 +9,7 @@ from shared.contracts.events import Envelope, PeerRevokedV1
 from shared.core.audit_chain import Link
 from shared.runtime.bus.handles import publish_event
 from shared.runtime.bus.settings import BusSettings
-from shared.testing.instance import SEPARATE, Instance
+from shared.testing.instance import Instance
 from shared.testing.waiting import wait_for
 
 GHOST = "A" * 52
@@ -85,20 +85,6 @@ def test_what_is_done_at_the_doors_is_in_the_audit_log(make_instance: Callable[.
     assert (refused["person"], refused["data"]["status"], refused["data"]["times"]) == (None, 401, 1)
     lines = berlin.api("GET", "/audit/export?type=act.delete_package").text.splitlines()
     assert [Link.of_line(line).holds for line in lines] == [True, True]
-
-
-def test_what_is_done_while_directory_is_away_is_written_down_later(make_instance: Callable[..., Instance]) -> None:
-    """The door tells it over the broker, which keeps it; nothing is lost and nothing is there twice."""
-    berlin = make_instance("Berlin", programs=SEPARATE, settings={"ODST_RPC_TIMEOUT_SECONDS": "3"}).start().wait_ready()
-    berlin.stop("services.directory")
-    berlin.api("GET", "/tokens", headers={"Authorization": "Bearer wrong"}, expect=504)
-    berlin.start("services.directory").wait_ready()
-
-    def refused() -> list[dict[str, Any]]:
-        return [entry for entry in audit_of(berlin) if entry["type"] == "act.refused"]
-
-    (entry,) = wait_for(refused, "the refusal is in the audit log") or []
-    assert entry["data"]["status"] == 504
 
 
 def test_an_event_that_is_delivered_twice_is_in_the_audit_log_once(make_instance: Callable[..., Instance]) -> None:

@@ -145,6 +145,8 @@ def act_of(response: Response) -> DoorActedV1 | None:
     if operation is None:
         return None
     answer, principal = _json_of(response), g.get("principal") or {}
+    if person is None and isinstance(answer.get("person"), str):
+        person = answer["person"]  # who logged in is known by the answer only
     return DoorActedV1(
         operation=operation[:60],
         method=request.method,

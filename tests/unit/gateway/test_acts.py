@@ -13,7 +13,7 @@ from shared.core.errors import Conflict, Forbidden, ServiceUnavailable, Unauthen
 from tests.unit.gateway.gateway_fakes import Asker, ToldServices, a_gateway
 
 TOKEN = {"Authorization": "Bearer t"}
-KNOWN = {"person": "ada", "role": "administrator", "token_id": "t1"}
+KNOWN = {"person": "ada", "person_id": "p1", "role": "administrator", "rights": ["administer"], "token_id": "t1"}
 SECRET = "odst_secret"
 
 
