@@ -12,8 +12,8 @@ from benchmarks.runner import Aim, Candidate, Options, Report, interleave, requi
 from benchmarks.upload import command
 from benchmarks.used_memory import UsedMemory
 from benchmarks.world import Source, World, world
-from cli.client import Client
 from cli.resuming import Remembered, ResumableUpload
+from odst_client import Client
 from shared.contracts import events
 from shared.testing.instance import Instance
 

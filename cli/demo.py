@@ -28,8 +28,10 @@ from typing import Any
 from rich.table import Table
 
 from cli import output
-from cli.client import CallFailed, Client, Progress
 from cli.local_instance import LocalInstance
+from odst_client import CallFailed, Client, Progress
+from shared.contracts.admin.base import Fault
+from shared.contracts.admin.packages import Package
 from shared.core.errors import OdstError
 from shared.core.names import PackageName
 from shared.runtime.broker import PrivateBroker
@@ -80,9 +82,9 @@ class Digests:
             return cls.of(iter(lambda: opened.read(_BLOCK), b""))
 
     @classmethod
-    def of_record(cls, record: dict[str, Any]) -> Digests:
-        """As an instance's catalogue has them, with or without the algorithm's name before the colon."""
-        return cls(int(record["size"]), str(record["sha256"]).rpartition(":")[2], str(record["sha1"]).rpartition(":")[2])
+    def of_record(cls, record: Package) -> Digests:
+        """As an instance's catalogue has them."""
+        return cls(record.size, record.sha256, record.sha1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +232,7 @@ class Demo:
 
     def _register(self, instances: Sequence[LocalInstance]) -> None:
         for inviting, joining in itertools.pairwise(instances):
-            invitation = inviting.client().post("invitations", {})["invitation"]
-            joining.client().post("peers", {"invitation": invitation})
+            joining.client().peers.join(inviting.client().peers.invite().invitation)
             self._say(f"  {joining.name} is registered with {inviting.name}")
 
     # Moving
@@ -247,23 +248,22 @@ class Demo:
                     check(target, Digests.of_record(_wait_published(target, package_id, original.size, update)))
             update = bars.step(f"download from {last.name}", original.size)
             with self._timed(f"download from {last.name}", original) as check:
-                check(last, Digests.of(Client(last.url).download(name), update))
+                check(last, Digests.of(Client(last.url).uploads.download(name), update))
                 update(original.size)
 
     def _upload(self, path: Path, name: str, original: Digests, first: LocalInstance, bars: output.Bars) -> str:
         client = first.client()
         started = time.monotonic()
-        accepted = client.upload(path, name, progress=bars.step("upload to A", original.size))
+        accepted = client.uploads.send(path, name, progress=bars.step("upload to A", original.size))
         self._steps.append(Step("upload to A", time.monotonic() - started, original.size))
         update = bars.step("hashing at A", original.size)
         with self._timed("hashing at A", original) as check:
-            ended = client.wait_for_upload(accepted["upload_id"], update, timeout_seconds=_patience(original.size))
-            if ended["state"] not in {"published", "already_here"}:
-                raise DemoFailed(f"A did not publish the upload: {ended['state']} {ended.get('error') or ''}", first)
+            ended = client.uploads.wait(accepted.upload_id, update, timeout_seconds=_patience(original.size))
+            if ended.state not in {"published", "already_here"} or ended.package_id is None:
+                raise DemoFailed(f"A did not publish the upload: {ended.state} {_why(ended.error)}", first)
             update(original.size)
-            record = client.package(ended["package_id"])
-            check(first, Digests.of_record(record))
-        return str(ended["package_id"])
+            check(first, Digests.of_record(client.packages.show(ended.package_id)))
+        return ended.package_id
 
     @contextmanager
     def _timed(self, title: str, original: Digests) -> Iterator[Callable[[LocalInstance, Digests], None]]:
@@ -320,16 +320,16 @@ def _patience(size: int) -> float:
     return _BASE_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
 
 
-def _wait_published(instance: LocalInstance, package_id: str, size: int, progress: Progress) -> dict[str, Any]:
+def _wait_published(instance: LocalInstance, package_id: str, size: int, progress: Progress) -> Package:
     """The package's record, once the instance has published it; `progress` hears the bytes that arrived."""
     client, deadline = instance.client(), time.monotonic() + _patience(size)
     while True:
-        record = client.package_if_known(package_id)
-        if record and record["state"] == "published":
+        record = client.packages.find(package_id)
+        if record and record.state == "published":
             progress(size)
             return record
-        if record and record["state"] == "quarantined":
-            raise DemoFailed(f"{instance.name} put the package in quarantine: {record.get('error')}", instance)
+        if record and record.state == "quarantined":
+            raise DemoFailed(f"{instance.name} put the package in quarantine: {_why(record.error)}", instance)
         if time.monotonic() > deadline:
             raise DemoFailed(f"{instance.name} has not published the package after {_patience(size):.0f} s", instance)
         progress(_arrived(client, package_id, size))
@@ -337,9 +337,13 @@ def _wait_published(instance: LocalInstance, package_id: str, size: int, progres
 
 
 def _arrived(client: Client, package_id: str, size: int) -> int:
-    moved = [item for item in client.items("transfers", 20) if item["package_id"] == package_id]
+    moved = [transfer for transfer in client.peers.transfers(20) if transfer.package_id == package_id]
     # The last byte counts as arrived only when the package is published.
-    return min(int(moved[0].get("bytes_done") or 0), max(size - 1, 0)) if moved else 0
+    return min(moved[0].bytes_done, max(size - 1, 0)) if moved else 0
+
+
+def _why(fault: Fault | None) -> str:
+    return f"{fault.code}: {fault.reason}" if fault else ""
 
 
 def _all_last_words(instances: Sequence[LocalInstance]) -> str:

@@ -13,9 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import requests
-
 from cli.launcher import DEFAULT_DATA, DEFAULT_LISTEN, Listen
+from odst_client import CallFailed, Client, Patience
 from shared.core.identity import InstanceId
 from shared.core.layout import Layout
 from shared.runtime.keys import InstanceKey
@@ -23,7 +22,7 @@ from shared.runtime.keys import InstanceKey
 FIRST_ADMIN = "first-admin.json"
 _POLL_SECONDS = 0.3
 _PATIENCE_SECONDS = 60
-_TIMEOUT_SECONDS = 5
+_PATIENCE = Patience(connect_seconds=5, read_seconds=5, tries=1)
 
 
 def wait_until_ready(url: str) -> None:
@@ -39,10 +38,11 @@ def wait_until_ready(url: str) -> None:
 def what_is_missing(url: str) -> str | None:
     """Why the instance is not ready, in its own words; None if it is."""
     try:
-        answer = requests.get(f"{url}/readyz", timeout=_TIMEOUT_SECONDS)
-    except requests.RequestException:
-        return f"nothing answers at {url}"
-    return None if answer.ok else answer.text[:500]
+        with Client(url, patience=_PATIENCE) as client:
+            found = client.instance.readiness()
+    except CallFailed as error:
+        return f"nothing answers at {url}" if error.code == "UNREACHABLE" else str(error)
+    return None if found.status == "ready" else found.model_dump_json()
 
 
 def read_first_admin(data: Path) -> dict[str, str] | None:

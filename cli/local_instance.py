@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Self
 
-from cli.client import Client
 from cli.greeter import read_first_admin, what_is_missing
 from cli.launcher import Listen, instance_environment, service_programs
+from odst_client import Client
 from shared.core.errors import ServiceTimeout, ServiceUnavailable
 
 READY_SECONDS = 120

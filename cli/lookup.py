@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from cli.client import Client
+from odst_client import Client
+from shared.contracts.admin.mesh import Peer
 from shared.core.identity import InstanceId
 
 _LEAST_PREFIX = 4
@@ -18,7 +17,7 @@ def short_id(peer_id: str) -> str:
     return peer_id[:_SHORT]
 
 
-def find_peer(client: Client, reference: str) -> dict[str, Any]:
+def find_peer(client: Client, reference: str) -> Peer:
     """The peer with this name or id, or with an id that begins so.
 
     Of several with one name, revoked ones do not count.
@@ -26,12 +25,12 @@ def find_peer(client: Client, reference: str) -> dict[str, Any]:
     Raises:
         click.ClickException: if there is none, or more than one.
     """
-    peers = client.items("peers")
-    found = [peer for peer in peers if peer["name"] == reference] or [peer for peer in peers if _begins(peer["peer_id"], reference)]
+    peers = client.peers.all()
+    found = [peer for peer in peers if peer.name == reference] or [peer for peer in peers if _begins(peer.peer_id, reference)]
     if len(found) > 1:
-        found = [peer for peer in found if peer["state"] == "active"] or found
+        found = [peer for peer in found if peer.state == "active"] or found
     if len(found) > 1:
-        candidates = ", ".join(f"{short_id(peer['peer_id'])} ({peer['name']})" for peer in found)
+        candidates = ", ".join(f"{short_id(peer.peer_id)} ({peer.name})" for peer in found)
         raise click.ClickException(f"PEER_AMBIGUOUS: {reference!r} may be one of {candidates}: give more of the id")
     if not found:
         raise click.ClickException(

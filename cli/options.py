@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from typing import Any
 
@@ -43,6 +44,26 @@ def password(prompt: str, *, twice: bool = False) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
     return sys.stdin.readline().rstrip("\r\n")
+
+
+class _Time(click.ParamType[dt.datetime]):
+    """A time with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> dt.datetime:
+        """What people write as a time."""
+        try:
+            time = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2030-01-31T22:00:00+01:00", parameter, context)
+        if time.tzinfo is None:
+            self.fail(f"{value!r} does not say in which zone: such as 2030-01-31T22:00:00+01:00, or Z at the end", parameter, context)
+        return time
+
+
+TIME = _Time()
+"""RFC 3339."""
 
 
 def split_tags(_context: click.Context | None, _parameter: click.Parameter | None, value: str | None) -> list[str] | None:

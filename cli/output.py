@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
+
+from shared.contracts.admin.base import Answer
 
 _STEP = 1024
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -25,6 +27,21 @@ def console(*, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = _PLAIN_WIDTH
     return made
+
+
+def plain(document: Any) -> Any:
+    """A document with each answer of the Admin API as the JSON that it was."""
+    if isinstance(document, Answer):
+        # States that only a newer instance knows are shown as they are.
+        return document.model_dump(mode="json", by_alias=True, warnings=False)
+    if isinstance(document, Mapping):
+        return {key: plain(value) for key, value in document.items()}
+    return [plain(one) for one in document] if isinstance(document, list) else document
+
+
+def plain_rows(rows: Iterable[Answer | dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same of a list."""
+    return [plain(row) for row in rows]
 
 
 def print_json(document: Any) -> None:
@@ -74,11 +91,11 @@ def shown(column: str, value: Any) -> str:
     return str(value)
 
 
-def ago(time: str | None, now: dt.datetime | None = None) -> str:
+def ago(time: dt.datetime | None, now: dt.datetime | None = None) -> str:
     """How long ago a time of the Admin API was, in the largest unit that fits."""
     if time is None:
         return "never"
-    seconds = int(((now or dt.datetime.now(dt.UTC)) - dt.datetime.fromisoformat(time)).total_seconds())
+    seconds = int(((now or dt.datetime.now(dt.UTC)) - time).total_seconds())
     if seconds < 1:
         return "now"
     length, unit = next((length, unit) for length, unit in _UNITS if seconds >= length)

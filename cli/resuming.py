@@ -5,7 +5,6 @@ Which upload a file belongs to is remembered in a small file of the user's cache
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -14,21 +13,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TypeVar
 
-from cli.client import CallFailed, Client, Progress, segment
+from odst_client import CallFailed, Client, Progress
+from odst_client.sending import FilePart
+from shared.contracts.admin.packages import Upload
 
+T = TypeVar("T")
 PART_BYTES = 64 << 20
 """Bytes in one request."""
 WORTHWHILE_BYTES = 16 << 20
 """Smaller files are sent in one request."""
-_BLOCK = 1 << 20
 _TRIES = 12
 """Failures in a row, without a byte more, after which it is given up: some two minutes."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _PASSING = frozenset({409, 423, 429, 500, 502, 503, 504})
 _NOT_OURS = frozenset({403, 404, 410})
-_SPEAK = {"Tus-Resumable": "1.0.0"}
 
 
 class Remembered:
@@ -90,7 +90,7 @@ class ResumableUpload:
         self._stat = self.file.stat()
         self._size = self._stat.st_size
 
-    def send(self) -> dict[str, Any]:
+    def send(self) -> Upload:
         """Send what is missing; the upload as it is then.
 
         Raises:
@@ -99,7 +99,7 @@ class ResumableUpload:
         upload_id = self._remembered() or self._create()
         self._send_rest(upload_id)
         self.remembered.forget()
-        return dict(self.client.get(f"uploads/{segment(upload_id)}"))
+        return self.client.uploads.show(upload_id)
 
     def _remembered(self) -> str | None:
         """The upload of an earlier command, if it can be continued; else another one is begun."""
@@ -113,15 +113,11 @@ class ResumableUpload:
             return None
 
     def _create(self) -> str:
-        said = {"filename": self.name, "tags": ",".join(self.tags), "sha256": self.sha256 or ""}
-        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in said.items() if value)
-        headers = {**_SPEAK, "Upload-Length": str(self._size), "Upload-Metadata": metadata}
-        answer = self._patiently(lambda: self.client.exchange("POST", "uploads", headers=headers))
-        upload_id = str(answer.headers.get("Location", "")).rpartition("/")[2]
+        upload_id = self._patiently(lambda: self.client.uploads.begin(self.name, self._size, self.tags, self.sha256)).upload_id
         self.remembered.write(upload_id)
         return upload_id
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
+    def _patiently(self, call: Callable[[], T]) -> T:
         for pause in _pauses():
             try:
                 return call()
@@ -150,37 +146,17 @@ class ResumableUpload:
             self.progress(offset)
 
     def _offset(self, upload_id: str) -> int:
-        answer = self._patiently(lambda: self.client.exchange("HEAD", f"uploads/{segment(upload_id)}", headers=_SPEAK))
-        return _offset_in(answer)
+        return self._patiently(lambda: self.client.uploads.offset(upload_id))
 
     def _send_part(self, upload_id: str, offset: int) -> int:
-        headers = {**_SPEAK, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
         with self.file.open("rb") as opened:
-            body = _Part(opened, offset, min(self.part_bytes, self._size - offset), self.progress)
-            return _offset_in(self.client.exchange("PATCH", f"uploads/{segment(upload_id)}", headers=headers, data=body))
+            part = FilePart(opened, offset, min(self.part_bytes, self._size - offset), self.progress)
+            return self.client.uploads.send_part(upload_id, part)
 
     def _check_unchanged(self) -> None:
         now = self.file.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise CallFailed("FILE_CHANGED", f"{self.file} changed while it was sent: give the command again")
-
-
-class _Part:
-    """A part of a file that says how far it was read; requests streams it because it has `read` and a length."""
-
-    def __init__(self, file: BinaryIO, offset: int, length: int, progress: Progress) -> None:
-        file.seek(offset)
-        self._file, self._length, self._left, self._progress = file, length, length, progress
-
-    def __len__(self) -> int:
-        return self._length
-
-    def read(self, size: int = -1) -> bytes:
-        # http.client asks for a few KiB at a time; larger blocks cost fewer calls.
-        block = self._file.read(min(self._left, _BLOCK if size >= 0 else self._left))
-        self._left -= len(block)
-        self._progress(self._file.tell())
-        return block
 
 
 def _pauses() -> list[float]:
@@ -189,10 +165,3 @@ def _pauses() -> list[float]:
 
 def _may_pass(error: CallFailed) -> bool:
     return error.status in _PASSING or error.code in {"UNREACHABLE", "UPLOAD_INCOMPLETE"}
-
-
-def _offset_in(answer: Any) -> int:
-    try:
-        return int(answer.headers["Upload-Offset"])
-    except (KeyError, ValueError) as error:
-        raise CallFailed("ANSWER_MALFORMED", f"{answer.url} did not answer as ODST does; is it an ODST gateway?") from error

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
+import requests
 
 from cli import output
-from cli.client import CallFailed, Client
+from odst_client import CallFailed, Client
+from shared.contracts.admin.base import Answer
 from shared.core.errors import OdstError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -30,23 +33,27 @@ class Session:
 
     @functools.cached_property
     def client(self) -> Client:
-        """Calls to the instance that was named.
+        """Calls to the instance that was named; all that one command asks has one correlation id.
 
         Raises:
             click.ClickException: if the file with the token cannot be read.
         """
-        return Client(self.url, self.token or token_from_file())
+        return Client(self.url, self.token or token_from_file(), correlation_id=uuid.uuid4().hex)
 
     def show(self, document: Any, table: Callable[[], None]) -> None:
-        """Print a document: as JSON if that was asked for, else by `table`."""
+        """Print a document (an answer, or JSON that may hold answers): as JSON if that was asked for, else by `table`."""
         if self.as_json:
-            output.print_json(document)
+            output.print_json(output.plain(document))
         else:
             table()
 
-    def show_rows(self, rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
+    def show_rows(self, rows: Sequence[Answer | dict[str, Any]], columns: Sequence[str], empty: str) -> None:
         """Print a list."""
-        self.show({"items": list(rows)}, lambda: output.print_table(rows, columns, empty))
+        self.show({"items": list(rows)}, lambda: output.print_table(output.plain_rows(rows), columns, empty))
+
+    def show_fields(self, answer: Answer, columns: Sequence[str] | None = None) -> None:
+        """Print one thing."""
+        self.show(answer, lambda: output.print_fields(output.plain(answer), columns))
 
     def say(self, document: Any, sentence: str) -> None:
         """Print what was done."""
@@ -75,8 +82,15 @@ def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R
         try:
             return command(session, *args, **kwargs)
         except CallFailed as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(f"{error}{_hint(error)}") from error
         except OdstError as error:
             raise click.ClickException(f"{error.code}: {error}") from error
 
     return run
+
+
+def _hint(error: CallFailed) -> str:
+    """What can be done about it at the command line."""
+    if error.status == requests.codes.unauthorized:
+        return "; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
+    return {"URL_INVALID": " (--url or ODST_URL)", "UNREACHABLE": " (--url or ODST_URL; `odst serve`)"}.get(error.code, "")

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import click
 
 from cli import options, output
 from cli.lookup import short_id
 from cli.session import Session, with_session
+from shared.contracts.admin.audit import AuditFault, AuditPage, AuditReport, AuditWitness
 from shared.core.audit_chain import Link, Position, Wrong, check_run
 
 _ENTRIES = ("number", "time", "type", "source", "person", "subject")
@@ -25,8 +26,8 @@ _SEARCHES = (
     click.option("--type", "type_", metavar="TYPE", help="Only entries of this type; * stands for anything."),
     click.option("--subject", metavar="WHAT", help="Only what is about this: a package's name, an id."),
     click.option("--correlation-id", metavar="ID", help="Only what belongs to this piece of work."),
-    click.option("--since", metavar="TIME", help="Not before this time (RFC 3339)."),
-    click.option("--until", metavar="TIME", help="Before this time."),
+    click.option("--since", type=options.TIME, help="Not before this time (RFC 3339)."),
+    click.option("--until", type=options.TIME, help="Before this time."),
     click.option("--grep", "text", metavar="TEXT", help="Only what has this text in person, subject or data."),
 )
 
@@ -45,18 +46,15 @@ def _searches(command: Any) -> Any:
 def audit(session: Session, /, **asked: Any) -> None:
     """List who did what, newest first; --json has the details. Or export it, or verify it."""
     if click.get_current_context().invoked_subcommand is None:
-        page = session.client.get("audit", **_query(asked))
+        page = session.client.audit.page(**asked)
         session.show(page, lambda: _print_page(page))
 
 
-def _query(asked: dict[str, Any]) -> dict[str, Any]:
-    return {"type" if name == "type_" else name: value for name, value in asked.items()}
-
-
-def _print_page(page: dict[str, Any]) -> None:
-    output.print_table(page["items"], _ENTRIES, "Nothing more is found here." if page.get("next") else "Nothing is written there yet.")
-    if page.get("next"):
-        print(f"\nfurther back: odst audit --after {page['next']}")
+def _print_page(page: AuditPage) -> None:
+    empty = "Nothing more is found here." if page.next else "Nothing is written there yet."
+    output.print_table(output.plain_rows(page.items), _ENTRIES, empty)
+    if page.next:
+        print(f"\nfurther back: odst audit --after {page.next}")
 
 
 @audit.command()
@@ -64,9 +62,9 @@ def _print_page(page: dict[str, Any]) -> None:
 @click.option("--output", "-o", "target", type=click.File("wb"), default="-", help="A file; standard output if it is not given.")
 @_searches
 @with_session
-def export(session: Session, /, form: str, target: BinaryIO, **asked: Any) -> None:
+def export(session: Session, /, form: Literal["jsonl", "csv"], target: BinaryIO, **asked: Any) -> None:
     """Write the log, oldest first. JSON lines can be checked with `odst audit verify --file`."""
-    target.writelines(session.client.stream("audit/export", format=form, **_query(asked)))
+    target.writelines(session.client.audit.export(form, **asked))
 
 
 @dataclass
@@ -75,22 +73,22 @@ class _Found:
 
     entries: int = 0
     checkpoints: int = 0
-    faults: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[AuditFault] = field(default_factory=list)
     more_faults: int = 0
-    witnesses: list[dict[str, Any]] = field(default_factory=list)
+    witnesses: list[AuditWitness] = field(default_factory=list)
 
-    def add(self, portion: dict[str, Any]) -> None:
+    def add(self, portion: AuditReport) -> None:
         """A portion was checked."""
-        self.entries += portion["entries"]
-        self.checkpoints += portion["checkpoints"]
-        self.faults += portion["faults"]
-        self.more_faults += portion["more_faults"]
-        self.witnesses += portion.get("witnesses") or []
+        self.entries += portion.entries
+        self.checkpoints += portion.checkpoints
+        self.faults += portion.faults
+        self.more_faults += portion.more_faults
+        self.witnesses += portion.witnesses or []
 
     @property
     def is_well(self) -> bool:
         """Nothing is wrong, here or in the eyes of a peer."""
-        return not self.faults and all(witness["state"] != "contradicts" for witness in self.witnesses)
+        return not self.faults and all(witness.state != "contradicts" for witness in self.witnesses)
 
 
 @audit.command()
@@ -117,9 +115,9 @@ def verify(session: Session, witnesses: bool, files: tuple[Path, ...], partial: 
 def _check_instance(session: Session, *, witnesses: bool) -> _Found:
     found, after = _Found(), None
     while True:
-        portion = session.client.post("audit/verify", {"after": after, "witnesses": witnesses})
+        portion = session.client.audit.verify(after, witnesses=witnesses)
         found.add(portion)
-        after = portion["next"]
+        after = portion.next
         if after is None:
             return found
 
@@ -132,8 +130,8 @@ def _check_files(files: Iterable[Path], *, partial: bool) -> _Found:
         if at.number == 0 and links[0].number > 1 and partial:
             after = Position(links[0].number - 1, links[0].previous)
         faults = check_run(links, after)
-        kept = [fault for fault in faults if not (partial and fault.kind is Wrong.MISSING)]
-        found.add({"entries": len(links), "checkpoints": 0, "faults": [fault.as_json() for fault in kept], "more_faults": 0})
+        found.entries += len(links)
+        found.faults += [AuditFault(**fault.as_json()) for fault in faults if not (partial and fault.kind is Wrong.MISSING)]
         at = Position(links[-1].number, links[-1].hash)
     return found
 
@@ -158,16 +156,17 @@ def _runs(links: Iterator[Link]) -> Iterator[list[Link]]:
 
 def _print_found(found: _Found) -> None:
     if found.faults:
-        output.print_table(found.faults, _FAULTS, "")
+        output.print_table(output.plain_rows(found.faults), _FAULTS, "")
         if found.more_faults:
             print(f"and {found.more_faults} more")
     else:
         print(f"{found.entries} entries are chained, and what is remembered of them in {found.checkpoints} places is so")
     if found.witnesses:
         print()
-        output.print_table([one | {"peer_id": short_id(one["peer_id"])} for one in found.witnesses], _WITNESSES, "")
+        rows = [output.plain(one) | {"peer_id": short_id(one.peer_id)} for one in found.witnesses]
+        output.print_table(rows, _WITNESSES, "")
         for one in found.witnesses:
-            output.print_table(one["faults"], _FAULTS, "")
+            output.print_table(output.plain_rows(one.faults), _FAULTS, "")
 
 
 COMMANDS = (audit,)

@@ -9,6 +9,7 @@ import click
 from cli import options, output
 from cli.lookup import short_id
 from cli.session import Session, with_session
+from shared.contracts.admin.mesh import Instance, Plan
 from shared.core.identity import InstanceId
 
 _MOVES = ("name", "from", "to", "bytes", "why")
@@ -28,36 +29,42 @@ def plan(session: Session, reference: str | None, tags: list[str] | None, stage:
     if tags is not None and stage is not None:
         raise click.UsageError("give --tags or --to, not both")
     if reference is not None and stage is not None:
-        tags = [*session.client.package(reference)["tags"], stage]
-    found = session.client.get("plan", package=reference, tags=None if tags is None else ",".join(tags))
+        tags = [*session.client.packages.show(reference).tags, stage]
+    found = session.client.mesh.plan(reference, tags)
     session.show(found, lambda: _print_plan(found))
 
 
-def _print_plan(found: dict[str, Any]) -> None:
-    output.print_table(found["items"], _MOVES, "Nothing is to be moved.")
-    if found["items"]:
-        more = f", with {found['left_out']} more" if found.get("left_out") else ""
-        print(f"{output.size(found['bytes'])} in all{more}")
-    for title, entries in (("No longer for:", found["withdrawals"]), ("There already, or not:", found.get("unknown", []))):
+def _print_plan(found: Plan) -> None:
+    output.print_table(output.plain_rows(found.items), _MOVES, "Nothing is to be moved.")
+    if found.items:
+        more = f", with {found.left_out} more" if found.left_out else ""
+        print(f"{output.size(found.bytes)} in all{more}")
+    for title, entries in (("No longer for:", found.withdrawals), ("There already, or not:", found.unknown)):
         if entries:
             print(f"\n{title}")
-            output.print_table(entries, _WITHDRAWALS, "")
+            output.print_table(output.plain_rows(entries), _WITHDRAWALS, "")
 
 
 @click.command()
 @with_session
 def instances(session: Session) -> None:
     """List all instances that said something of themselves, neighbours or not."""
-    found = session.client.items("instances")
+    found = session.client.mesh.instances()
     session.show({"items": found}, lambda: output.print_table([_brief(one) for one in found], _INSTANCES, "No instance is known yet."))
 
 
-def _brief(instance: dict[str, Any]) -> dict[str, Any]:
+def _brief(instance: Instance) -> dict[str, Any]:
     """With ages and the starts of ids. An instance whose key was rotated is there under each id that it had."""
-    former = instance["present_id"] != instance["instance_id"]
-    name = instance["name"] + (" (former key)" if former else " (here)" if instance["is_self"] else "")
-    short = {key: [short_id(one) for one in instance.get(key, ())] for key in ("stewards", "revoked")}
-    return instance | short | {"name": name, "instance_id": short_id(instance["instance_id"]), "issued": output.ago(instance["issued"])}
+    former = instance.present_id != instance.instance_id
+    return {
+        "name": instance.name + (" (former key)" if former else " (here)" if instance.is_self else ""),
+        "instance_id": short_id(instance.instance_id),
+        "tags": instance.tags,
+        "stewards": [short_id(one) for one in instance.stewards],
+        "revoked": [short_id(one) for one in instance.revoked],
+        "issued": output.ago(instance.issued),
+        "stale": instance.stale,
+    }
 
 
 @click.group()
@@ -72,8 +79,8 @@ def rotate(session: Session, yes: bool) -> None:
     """Replace the key by a new one, and tell the peers. The instance gets another id."""
     if not yes:
         click.confirm(f"Replace the key of {session.url}, and with it the id of the instance?", abort=True, err=True)
-    made = session.client.post("instance/rotate-key")
-    session.say(made, f"{InstanceId(made['old']).grouped()} is {InstanceId(made['new']).grouped()} from now on")
+    made = session.client.instance.rotate_key()
+    session.say(made, f"{InstanceId(made.old).grouped()} is {InstanceId(made.new).grouped()} from now on")
 
 
 COMMANDS = (plan, instances, key)

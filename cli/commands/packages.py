@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
 from cli import options, output
-from cli.client import segment
 from cli.matrix import Matrix
 from cli.session import Session, with_session
+from shared.contracts.admin.mesh import Column, Row
+from shared.contracts.admin.packages import Package
 
 _COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
 
@@ -21,18 +22,28 @@ _COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
 @with_session
 def packages(session: Session, matrix: bool, tag: str | None, deleted: bool) -> None:
     """List the packages of the instance."""
-    pages = list(session.client.pages("matrix" if matrix else "packages"))
-    rows = [package for page in pages for package in page["items"] if _is_wanted(package, tag, deleted=deleted)]
-    empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
+    instances: dict[str, Column] = {}
+    rows = [one for one in _found(session, instances, matrix=matrix) if _is_wanted(one, tag, deleted=deleted)]
     if not matrix or not rows:
+        empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
         session.show_rows(rows, _COLUMNS, empty)
         return
-    instances = list({instance["instance_id"]: instance for page in pages for instance in page["instances"]}.values())
-    session.show({"instances": instances, "items": rows}, lambda: Matrix(instances, rows).print(output.console()))
+    document = {"instances": list(instances.values()), "items": rows}
+    session.show(document, lambda: Matrix(*output.plain(document).values()).print(output.console()))
 
 
-def _is_wanted(package: dict[str, Any], tag: str | None, *, deleted: bool) -> bool:
-    return (tag is None or tag in package["tags"]) and (not deleted or package["state"] == "deleted")
+def _found(session: Session, instances: dict[str, Column], *, matrix: bool) -> Iterator[Package | Row]:
+    """All packages; rows of the matrix if that is asked for, which then puts its columns into `instances`."""
+    if not matrix:
+        yield from session.client.packages.all()
+        return
+    for page in session.client.mesh.matrix_pages():
+        instances |= {column.instance_id: column for column in page.instances}
+        yield from page.items
+
+
+def _is_wanted(package: Package, tag: str | None, *, deleted: bool) -> bool:
+    return (tag is None or tag in package.tags) and (not deleted or package.state == "deleted")
 
 
 @click.group()
@@ -45,8 +56,7 @@ def package() -> None:
 @with_session
 def show(session: Session, reference: str) -> None:
     """Show the package with this name or id."""
-    found = session.client.package(reference)
-    session.show(found, lambda: output.print_fields(found))
+    session.show_fields(session.client.packages.show(reference))
 
 
 @package.command("tag")
@@ -57,9 +67,9 @@ def show(session: Session, reference: str) -> None:
 def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
     """Give a package these staging TAGS, instead of those that it has."""
     wanted = options.chosen_tags(tags, none=none)
-    changed = session.client.post(f"packages/{segment(reference)}/tags", {"tags": wanted})
-    may = f"instances that bear {' or '.join(changed['tags'])}" if changed["tags"] else "every instance"
-    session.say(changed, f"{changed['name']} may go to {may}")
+    changed = session.client.packages.tag(reference, wanted)
+    may = f"instances that bear {' or '.join(changed.tags)}" if changed.tags else "every instance"
+    session.say(changed, f"{changed.name} may go to {may}")
 
 
 @package.command()
@@ -67,8 +77,8 @@ def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> 
 @with_session
 def delete(session: Session, reference: str) -> None:
     """Delete a package everywhere; for some days it can be brought back."""
-    deleted = session.client.delete(f"packages/{segment(reference)}")
-    session.say(deleted, f"deleted {deleted['name']}; to bring it back: odst package undelete {deleted['package_id']}")
+    deleted = session.client.packages.delete(reference)
+    session.say(deleted, f"deleted {deleted.name}; to bring it back: odst package undelete {deleted.package_id}")
 
 
 @package.command()
@@ -76,8 +86,8 @@ def delete(session: Session, reference: str) -> None:
 @with_session
 def undelete(session: Session, reference: str) -> None:
     """Bring a deleted package back, everywhere."""
-    restored = session.client.post(f"packages/{segment(reference)}/undelete")
-    session.say(restored, f"brought back {restored['name']}: {restored['state']}")
+    restored = session.client.packages.undelete(reference)
+    session.say(restored, f"brought back {restored.name}: {restored.state}")
 
 
 COMMANDS = (packages, package)

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from cli import options, output
-from cli.client import segment
 from cli.lookup import find_peer, short_id
 from cli.session import Session, with_session
+from shared.contracts.admin.mesh import Peer
 from shared.core.identity import InstanceId
 
 _COLUMNS = ("name", "peer_id", "state", "tags", "steward", "protocol", "behind", "last_contact", "clock_skew", "last_error")
@@ -31,9 +31,9 @@ _tags = click.option(
 def invite(session: Session, valid_hours: float | None, tags: list[str] | None, steward: bool) -> None:
     """Make an invitation, which another instance takes with `odst join`."""
     seconds = max(1, round(valid_hours * _HOUR_SECONDS)) if valid_hours else None
-    made = session.client.post("invitations", {"valid_seconds": seconds, "tags": tags, "steward": steward or None})
+    made = session.client.peers.invite(seconds, tags, steward=steward or None)
     # Alone on standard output, so that it can be piped into `odst join -`.
-    session.say(made, made["invitation"])
+    session.say(made, made.invitation)
 
 
 @click.command()
@@ -43,32 +43,32 @@ def invite(session: Session, valid_hours: float | None, tags: list[str] | None, 
 def join(session: Session, invitation: str, tags: list[str] | None) -> None:
     """Take an INVITATION of another instance ('-' reads it from standard input)."""
     text = sys.stdin.read() if invitation == "-" else invitation
-    peer = session.client.post("peers", {"invitation": text.strip(), "tags": tags})
-    session.show(peer, lambda: output.print_fields(peer))
+    session.show_fields(session.client.peers.join(text.strip(), tags))
 
 
 @click.command()
 @with_session
 def peers(session: Session) -> None:
     """List the peers of the instance; `behind` counts news that were not read yet."""
-    found = session.client.items("peers")
-    rows = [_readable(peer) | {"peer_id": short_id(peer["peer_id"])} for peer in found]
+    found = session.client.peers.all()
+    rows = [_readable(peer) | {"peer_id": short_id(peer.peer_id)} for peer in found]
     empty = "There are no peers yet: odst invite, and odst join at the other"
     session.show({"items": found}, lambda: output.print_table(rows, _COLUMNS, empty))
 
 
-def _readable(peer: dict[str, Any]) -> dict[str, Any]:
+def _readable(peer: Peer) -> dict[str, Any]:
     """With ages instead of times."""
-    skew = peer.get("clock_skew_seconds")
-    times = {key: output.ago(peer[key]) for key in ("last_contact", "last_pull") if key in peer}
-    return peer | times | {"clock_skew": None if skew is None else f"{skew:+.1f} s"}
+    skew = peer.clock_skew_seconds
+    times = {"last_contact": output.ago(peer.last_contact), "last_pull": output.ago(peer.last_pull)}
+    readable: dict[str, Any] = output.plain(peer)
+    return readable | times | {"clock_skew": None if skew is None else f"{skew:+.1f} s"}
 
 
 @click.command()
 @with_session
 def pull(session: Session) -> None:
     """Read the news of all peers now, instead of at the next poll."""
-    session.say(session.client.post("peers/pull"), "asking all peers for news")
+    session.say(session.client.peers.pull(), "asking all peers for news")
 
 
 @click.group()
@@ -82,7 +82,7 @@ def peer() -> None:
 def show(session: Session, reference: str) -> None:
     """Show all that is known of a peer."""
     found = find_peer(session.client, reference)
-    readable = _readable(found) | {"peer_id": InstanceId(found["peer_id"]).grouped()}
+    readable = _readable(found) | {"peer_id": InstanceId(found.peer_id).grouped()}
     readable.pop("clock_skew_seconds", None)
     session.show(found, lambda: output.print_fields(readable))
 
@@ -94,9 +94,10 @@ def show(session: Session, reference: str) -> None:
 @with_session
 def change_tags(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
     """Let a peer see packages with these TAGS ('*' for all), instead of those that it saw."""
-    changed = _change(session, reference, {"tags": options.chosen_tags(tags, none=none)})
-    seen = f"packages with the tags {output.shown('tags', changed['tags'])}, and untagged ones" if changed["tags"] else "untagged packages"
-    session.say(changed, f"{changed['name']} may see {seen}")
+    wanted = options.chosen_tags(tags, none=none)
+    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, wanted)
+    seen = f"packages with the tags {output.shown('tags', changed.tags)}, and untagged ones" if changed.tags else "untagged packages"
+    session.say(changed, f"{changed.name} may see {seen}")
 
 
 @peer.command()
@@ -105,8 +106,8 @@ def change_tags(session: Session, reference: str, tags: tuple[str, ...], none: b
 @with_session
 def steward(session: Session, reference: str, switch: str) -> None:
     """Let a peer change tags of packages from here, delete and promote them; or no longer."""
-    changed = _change(session, reference, {"steward": switch == "on"})
-    session.say(changed, f"{changed['name']} {'is a' if changed['steward'] else 'is no'} steward of packages from here")
+    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, steward=switch == "on")
+    session.say(changed, f"{changed.name} {'is a' if changed.steward else 'is no'} steward of packages from here")
 
 
 @peer.command()
@@ -115,14 +116,8 @@ def steward(session: Session, reference: str, switch: str) -> None:
 def revoke(session: Session, reference: str) -> None:
     """Refuse everything from this peer from now on."""
     found = find_peer(session.client, reference)
-    session.client.delete(f"peers/{segment(found['peer_id'])}")
-    session.say({"peer_id": found["peer_id"], "state": "revoked"}, f"revoked {found['name']} ({found['peer_id']})")
-
-
-def _change(session: Session, reference: str, wish: dict[str, Any]) -> dict[str, Any]:
-    found = find_peer(session.client, reference)
-    changed: dict[str, Any] = session.client.patch(f"peers/{segment(found['peer_id'])}", wish)
-    return changed
+    session.client.peers.revoke(found.peer_id)
+    session.say({"peer_id": found.peer_id, "state": "revoked"}, f"revoked {found.name} ({found.peer_id})")
 
 
 COMMANDS = (invite, join, peers, pull, peer)

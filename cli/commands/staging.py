@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
 
 import click
 
 from cli import options
-from cli.client import segment
 from cli.session import Session, with_session
+from shared.contracts.admin.packages import Promotion
+from shared.core.times import rfc3339
 
 _COLUMNS = ("promotion_id", "name", "stage", "state", "requested_by", "requested", "at", "approved_by", "reason")
 
@@ -16,11 +17,11 @@ _COLUMNS = ("promotion_id", "name", "stage", "state", "requested_by", "requested
 @click.command()
 @click.argument("reference")
 @click.option("--to", "stage", metavar="STAGE", help="The stage; without it, the one after its last.")
-@click.option("--at", metavar="TIME", help="When, such as 2030-01-31T22:00:00+01:00; without it, at once.")
+@click.option("--at", type=options.TIME, help="When, such as 2030-01-31T22:00:00+01:00; without it, at once.")
 @with_session
-def promote(session: Session, reference: str, stage: str | None, at: str | None) -> None:
+def promote(session: Session, reference: str, stage: str | None, at: dt.datetime | None) -> None:
     """Promote a package (name or package_id) to the next stage."""
-    made = session.client.post(f"packages/{segment(reference)}/promote", {"to": stage, "at": at})
+    made = session.client.promotions.promote(reference, stage, at)
     session.say(made, _sentence(made))
 
 
@@ -29,7 +30,7 @@ def promote(session: Session, reference: str, stage: str | None, at: str | None)
 @with_session
 def promotions(session: Session, limit: int) -> None:
     """List promotions, newest first."""
-    session.show_rows(session.client.items("promotions", limit), _COLUMNS, "Nothing was promoted yet: odst promote NAME")
+    session.show_rows(session.client.promotions.latest(limit), _COLUMNS, "Nothing was promoted yet: odst promote NAME")
 
 
 @click.command()
@@ -37,7 +38,7 @@ def promotions(session: Session, limit: int) -> None:
 @with_session
 def approve(session: Session, promotion_id: str) -> None:
     """Approve a promotion that another person asked for."""
-    approved = session.client.post(f"promotions/{segment(promotion_id)}/approve")
+    approved = session.client.promotions.approve(promotion_id)
     session.say(approved, _sentence(approved))
 
 
@@ -47,21 +48,21 @@ def approve(session: Session, promotion_id: str) -> None:
 @with_session
 def reject(session: Session, promotion_id: str, reason: str | None) -> None:
     """Reject a promotion that has not been done."""
-    rejected = session.client.post(f"promotions/{segment(promotion_id)}/reject", {"reason": reason})
+    rejected = session.client.promotions.reject(promotion_id, reason)
     session.say(rejected, _sentence(rejected))
 
 
-def _sentence(promotion: dict[str, Any]) -> str:
-    what = f"{promotion['name']} to {promotion['stage']}"
-    match promotion["state"]:
+def _sentence(promotion: Promotion) -> str:
+    what = f"{promotion.name} to {promotion.stage}"
+    match promotion.state:
         case "done":
             return f"promoted {what}"
         case "waits_for_approval":
-            return f"{what} waits for another person: odst approve {promotion['promotion_id']}"
+            return f"{what} waits for another person: odst approve {promotion.promotion_id}"
         case "scheduled":
-            return f"{what} is due at {promotion['at']}" if promotion.get("at") else f"{what} is due now"
+            return f"{what} is due at {rfc3339(promotion.at)}"
         case state:
-            return f"{what}: {state}" + (f", {promotion['reason']}" if promotion.get("reason") else "")
+            return f"{what}: {state}" + (f", {promotion.reason}" if promotion.reason else "")
 
 
 COMMANDS = (promote, promotions, approve, reject)

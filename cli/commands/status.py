@@ -1,15 +1,15 @@
-"""What goes on: status, transfers, dead letters, versions."""
+"""What goes on: status, readiness, transfers, dead letters, versions."""
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import click
 
 from cli import options, output
-from cli.client import segment
 from cli.session import Session, with_session
+from shared.contracts.admin.instance import ServiceState, Status
 
 _TRANSFERS = ("name", "state", "size", "bytes_done", "planned", "finished", "error")
 _DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
@@ -19,21 +19,39 @@ _DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
 @with_session
 def status(session: Session) -> None:
     """Say what is waiting, and where."""
-    found = session.client.get("status")
+    found = session.client.instance.status()
     session.show(found, lambda: _print_status(found))
 
 
-def _print_status(found: dict[str, Any]) -> None:
-    output.print_fields({**found["instance"], "free_bytes": found["free_bytes"], "dead_letters": found["dead_letters"]})
+def _print_status(found: Status) -> None:
+    output.print_fields({**output.plain(found.instance), "free_bytes": found.free_bytes, "dead_letters": found.dead_letters})
     print()
-    rows = [{"service": name, "state": figures.get("state"), "figures": _figures(figures)} for name, figures in found["services"].items()]
+    rows = [{"service": name, "state": one.state, "figures": _figures(one)} for name, one in found.services.items()]
     output.print_table(rows, ("service", "state", "figures"), "no service answered")
     print()
-    output.print_table(found["queues"], ("name", "ready", "consumers"), "no queues yet")
+    output.print_table(output.plain_rows(found.queues), ("name", "ready", "consumers"), "no queues yet")
 
 
-def _figures(figures: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {output.shown(key, value)}" for key, value in figures.items() if key != "state")
+def _figures(service: ServiceState) -> str:
+    return ", ".join(f"{key} {output.shown(key, value)}" for key, value in (service.model_extra or {}).items())
+
+
+@click.command()
+@with_session
+def ready(session: Session) -> None:
+    """Say whether broker, services and disk are usable; exit code 1 if not. No token is needed."""
+    found = session.client.instance.readiness()
+    rows = [{"what": name, "fault": fault} for name, fault in found.faults.items()]
+    session.show(found, lambda: output.print_table(rows, ("what", "fault"), found.status))
+    if found.status != "ready":
+        sys.exit(1)
+
+
+@click.command()
+@with_session
+def openapi(session: Session) -> None:
+    """Print the OpenAPI 3.1 document of the instance's Admin API, for programs. No token is needed."""
+    output.print_json(output.plain(session.client.instance.openapi()))
 
 
 @click.command()
@@ -41,7 +59,7 @@ def _figures(figures: dict[str, Any]) -> str:
 @with_session
 def transfers(session: Session, limit: int) -> None:
     """List what is moved to this instance, newest first."""
-    session.show_rows(session.client.items("transfers", limit), _TRANSFERS, "Nothing was moved here yet.")
+    session.show_rows(session.client.peers.transfers(limit), _TRANSFERS, "Nothing was moved here yet.")
 
 
 @click.group("dead-letters", invoke_without_command=True)
@@ -57,7 +75,7 @@ def dead_letters(context: click.Context) -> None:
 @with_session
 def list_dead_letters(session: Session, limit: int) -> None:
     """List them, with the reason of each."""
-    session.show_rows(session.client.items("dead-letters", limit), _DEAD_LETTERS, "There are no dead letters.")
+    session.show_rows(session.client.dead_letters.oldest(limit), _DEAD_LETTERS, "There are no dead letters.")
 
 
 @dead_letters.command()
@@ -65,8 +83,8 @@ def list_dead_letters(session: Session, limit: int) -> None:
 @with_session
 def replay(session: Session, letter_id: str | None) -> None:
     """Hand one back to its queue; without ID, all."""
-    answer = session.client.post("dead-letters/replay", {"id": letter_id})
-    session.say(answer, f"replayed {answer['replayed']}")
+    answer = session.client.dead_letters.replay(letter_id)
+    session.say(answer, f"replayed {answer.replayed}")
 
 
 @dead_letters.command()
@@ -74,7 +92,7 @@ def replay(session: Session, letter_id: str | None) -> None:
 @with_session
 def discard(session: Session, letter_id: str) -> None:
     """Remove one for good."""
-    session.client.delete(f"dead-letters/{segment(letter_id)}")
+    session.client.dead_letters.discard(letter_id)
     session.say({"id": letter_id, "state": "discarded"}, f"discarded {letter_id}")
 
 
@@ -89,4 +107,4 @@ def show_version(session: Session) -> None:
     session.say({"version": installed}, installed)
 
 
-COMMANDS = (status, transfers, dead_letters, show_version)
+COMMANDS = (status, ready, openapi, transfers, dead_letters, show_version)

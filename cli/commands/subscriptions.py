@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import options, output
-from cli.client import segment
+from cli import options
 from cli.session import Session, with_session
 
 _COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created")
@@ -20,17 +19,14 @@ _DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "
 @with_session
 def subscribe(session: Session, url: str, patterns: tuple[str, ...]) -> None:
     """Have events posted to URL, signed by Standard Webhooks. The secret is shown only now."""
-    made = session.client.post("subscriptions", {"url": url, "events": list(patterns)})
-    session.show(made, lambda: output.print_fields(made))
+    session.show_fields(session.client.webhooks.subscribe(url, patterns))
 
 
 @click.command()
 @with_session
 def subscriptions(session: Session) -> None:
     """List the subscriptions of the instance."""
-    session.show_rows(
-        session.client.items("subscriptions"), _COLUMNS, "There are no subscriptions yet: odst subscribe URL --events PATTERN"
-    )
+    session.show_rows(session.client.webhooks.all(), _COLUMNS, "There are no subscriptions yet: odst subscribe URL --events PATTERN")
 
 
 @click.command()
@@ -38,7 +34,7 @@ def subscriptions(session: Session) -> None:
 @with_session
 def unsubscribe(session: Session, subscription_id: str) -> None:
     """End a subscription."""
-    session.client.delete(f"subscriptions/{segment(subscription_id)}")
+    session.client.webhooks.unsubscribe(subscription_id)
     session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
 
 
@@ -47,7 +43,7 @@ def unsubscribe(session: Session, subscription_id: str) -> None:
 @with_session
 def deliveries(session: Session, limit: int) -> None:
     """List what was posted to subscribers, and what waits to be posted again."""
-    session.show_rows(session.client.items("deliveries", limit), _DELIVERIES, "Nothing was delivered yet.")
+    session.show_rows(session.client.webhooks.deliveries(limit), _DELIVERIES, "Nothing was delivered yet.")
 
 
 COMMANDS = (subscribe, subscriptions, unsubscribe, deliveries)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from cli import options, output
 from cli.client import segment
 from cli.session import Session, with_session
+from shared.contracts.admin.instance import Role
 
 _COLUMNS = ("token_id", "name", "person", "role", "rights", "state", "created", "expires", "last_used")
 _DAY_SECONDS = 24 * 3600
@@ -48,7 +51,7 @@ def create(
 @with_session
 def list_tokens(session: Session) -> None:
     """List the tokens, never their secrets."""
-    session.show_rows(session.client.items("tokens"), _COLUMNS, "There are no tokens.")
+    session.show_rows(session.client.tokens.all(), _COLUMNS, "There are no tokens.")
 
 
 @token.command()
@@ -56,7 +59,7 @@ def list_tokens(session: Session) -> None:
 @with_session
 def revoke(session: Session, token_id: str) -> None:
     """Refuse this token from now on."""
-    session.client.delete(f"tokens/{segment(token_id)}")
+    session.client.tokens.revoke(token_id)
     session.say({"token_id": token_id, "state": "revoked"}, f"revoked {token_id}")
 
 

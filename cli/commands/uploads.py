@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cli import options, output
-from cli.client import Client, content_digest, segment
 from cli.resuming import WORTHWHILE_BYTES, Remembered, ResumableUpload, cache_folder, sha256_of
 from cli.session import Session, with_session
+from odst_client import Client, Progress, content_digest
+from shared.contracts.admin.packages import Upload
 from shared.core.names import PackageName
 
+_UPLOAD = ("name", "size", "state", "package_id", "upload_id")
 _COLUMNS = ("upload_id", "name", "state", "size", "bytes_received", "uploaded_by", "created", "error")
 
 
@@ -28,10 +28,10 @@ class _Wish:
     digest: bool
     resumable: bool
 
-    def send(self, client: Client, progress: Callable[[int], None]) -> dict[str, Any]:
+    def send(self, client: Client, progress: Progress) -> Upload:
         if not self.resumable:
             declared = content_digest(self.file) if self.digest else None
-            return client.upload(self.file, self.name, content_digest=declared, tags=self.tags, progress=progress)
+            return client.uploads.send(self.file, self.name, content_digest=declared, tags=self.tags, progress=progress)
         remembered = Remembered(cache_folder(), client.url, self.file, self.name, *self.tags)
         sha256 = sha256_of(self.file) if self.digest else None
         return ResumableUpload(client, self.file, self.name, self.tags, sha256, remembered, progress).send()
@@ -65,18 +65,15 @@ def upload(
     with output.bars(quiet=session.as_json) as bars:
         result = wish.send(session.client, bars.step("uploading", size))
         if wait:
-            result = session.client.wait_for_upload(result["upload_id"], bars.step("hashing", size))
-    shown = ("name", "size", "state", "package_id", "upload_id", *(["error"] if result.get("error") else []))
-    session.show(result, lambda: output.print_fields(result, shown))
-    _check(result)
+            result = session.client.uploads.wait(result.upload_id, bars.step("hashing", size))
+    _show_upload(session, result)
 
 
-def _check(upload_result: dict[str, Any]) -> None:
-    if upload_result["state"] in {"rejected", "aborted"}:
-        error = upload_result.get("error") or {}
-        raise click.ClickException(
-            f"{error.get('code', upload_result['state'].upper())}: {error.get('reason', 'the upload was not taken')}"
-        )
+def _show_upload(session: Session, found: Upload) -> None:
+    session.show_fields(found, (*_UPLOAD, "error") if found.error else _UPLOAD)
+    if found.state in {"rejected", "aborted"}:
+        code, reason = (found.error.code, found.error.reason) if found.error else (found.state.upper(), "the upload was not taken")
+        raise click.ClickException(f"{code}: {reason}")
 
 
 @click.group(invoke_without_command=True)
@@ -92,7 +89,16 @@ def uploads(context: click.Context) -> None:
 @with_session
 def list_uploads(session: Session, limit: int) -> None:
     """List uploads, newest first."""
-    session.show_rows(session.client.items("uploads", limit), _COLUMNS, "Nothing was uploaded here yet.")
+    session.show_rows(session.client.uploads.page(limit=limit).items, _COLUMNS, "Nothing was uploaded here yet.")
+
+
+@uploads.command("show")
+@click.argument("upload_id", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait until it is hashed and published, or refused.")
+@with_session
+def show(session: Session, upload_id: str, wait: bool) -> None:
+    """Show what became of an upload, such as one that was made with --no-wait."""
+    _show_upload(session, session.client.uploads.wait(upload_id) if wait else session.client.uploads.show(upload_id))
 
 
 @uploads.command()
@@ -100,7 +106,7 @@ def list_uploads(session: Session, limit: int) -> None:
 @with_session
 def cancel(session: Session, upload_id: str) -> None:
     """Give up an upload that does not have all its bytes."""
-    session.client.exchange("DELETE", f"uploads/{segment(upload_id)}", headers={"Tus-Resumable": "1.0.0"})
+    session.client.uploads.give_up(upload_id)
     session.say({"upload_id": upload_id, "state": "aborted"}, f"cancelled {upload_id}")
 
 

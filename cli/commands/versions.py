@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli.client import segment
 from cli.commands.packages import package
 from cli.session import Session, with_session
+from shared.core.times import rfc3339
 
 _COLUMNS = ("package_id", "state", "size", "created", "raised", "tags", "bytes_here")
 
@@ -16,7 +16,7 @@ _COLUMNS = ("package_id", "state", "size", "created", "raised", "tags", "bytes_h
 @with_session
 def history(session: Session, name: str) -> None:
     """List all versions of a NAME; the first that is not deleted is current."""
-    session.show_rows(session.client.items(f"names/{segment(name)}/history"), _COLUMNS, f"There was never a package {name!r} here.")
+    session.show_rows(session.client.packages.history(name), _COLUMNS, f"There was never a package {name!r} here.")
 
 
 @package.command()
@@ -25,8 +25,8 @@ def history(session: Session, name: str) -> None:
 @with_session
 def rollback(session: Session, name: str, package_id: str | None) -> None:
     """Make an earlier version of a NAME current, everywhere."""
-    raised = session.client.post(f"names/{segment(name)}/rollback", {"to": package_id})
-    session.say(raised, f"{raised['name']} is {raised['package_id']} of {raised['created']} again")
+    raised = session.client.packages.roll_back(name, package_id)
+    session.say(raised, f"{raised.name} is {raised.package_id} of {rfc3339(raised.created)} again")
 
 
 @package.command("raise")
@@ -34,8 +34,8 @@ def rollback(session: Session, name: str, package_id: str | None) -> None:
 @with_session
 def raise_version(session: Session, package_id: str) -> None:
     """Make this version current for its name, everywhere; also to go forward after a rollback."""
-    raised = session.client.post(f"packages/{segment(package_id)}/raise")
-    session.say(raised, f"{raised['name']} is {raised['package_id']} of {raised['created']} now")
+    raised = session.client.packages.make_current(package_id)
+    session.say(raised, f"{raised.name} is {raised.package_id} of {rfc3339(raised.created)} now")
 
 
 COMMANDS = ()

@@ -97,6 +97,19 @@ def test_the_core_needs_nothing_but_python() -> None:
     assert foreign == set()
 
 
+def test_the_client_needs_little() -> None:
+    """`odst_client` imports the core, the contracts, and what it takes to speak HTTP and read answers: it goes where no instance is."""
+    ours, theirs = ("odst_client", "shared.core", "shared.contracts"), {"requests", "urllib3", "pydantic"}
+    foreign = {
+        f"{relative(path)}: {module}"
+        for path in python_files("odst_client")
+        for module in imported(path)
+        if not module.startswith(ours) and module.split(".", 1)[0] not in sys.stdlib_module_names | theirs
+    }
+
+    assert foreign == set()
+
+
 def test_the_environment_is_read_in_one_place() -> None:
     """Only the settings, what launches or is launched as a program, and the command line look at `os.environ`."""
     allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py", "shared/testing/instance.py", "shared/testing/seeding.py"}
@@ -113,7 +126,7 @@ def test_only_the_runtime_catches_everything() -> None:
     """A bare `except Exception` is the last line of defence, and that line is in `shared/runtime`; `raise` may follow anywhere."""
     catchers = [
         f"{relative(path)}:{node.lineno}"
-        for path in python_files("services", "shared/core", "shared/contracts", "cli")
+        for path in python_files("services", "shared/core", "shared/contracts", "odst_client", "cli")
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.ExceptHandler) and _catches_everything(node) and not _raises(node)
     ]

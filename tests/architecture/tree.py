@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVICES = ("api_gateway", "directory", "hashing", "notify", "replication", "storage")
 NAMEKO_SERVICES = tuple(service for service in SERVICES if service != "api_gateway")
-PRODUCT = ("services", "shared", "cli")
+PRODUCT = ("services", "shared", "odst_client", "cli")
 _OUR_FOLDERS = (*PRODUCT, "tests", "benchmarks", "tools", "docs", "integrations", "k8s", "requirements", ".ci")
 _BINARY = {".pyc", ".png", ".ico", ".gz"}
 

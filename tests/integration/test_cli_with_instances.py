@@ -13,6 +13,22 @@ from click.testing import CliRunner
 from cli.main import main
 from shared.testing.instance import Instance
 
+LISTS = {
+    "packages": "/packages",
+    "packages --matrix": "/matrix",
+    "package history Tool-1.0.pkg": "/names/Tool-1.0.pkg/history",
+    "peers": "/peers",
+    "transfers": "/transfers",
+    "instances": "/instances",
+    "token list": "/tokens",
+}
+"""Commands that print lists, and where the lists come from."""
+
+
+def _in_order(items: list[dict[str, Any]]) -> list[list[tuple[str, Any]]]:
+    """Fields in the order in which they came; but for ages, which go on."""
+    return [[(key, value) for key, value in item.items() if key not in ("last_contact", "last_pull", "last_used")] for item in items]
+
 
 def _odst(instance: Instance, *words: str) -> str:
     result = CliRunner().invoke(main, words, env={"ODST_URL": instance.url, "ODST_TOKEN": instance.token}, catch_exceptions=False)
@@ -25,7 +41,7 @@ def _json(instance: Instance, *words: str) -> Any:
 
 
 def test_an_afternoon_with_two_sites(make_instance: Callable[..., Instance], tmp_path: Path) -> None:
-    """Invite, join, upload, look, and everything that is said is so; `--json` on all of it."""
+    """Invite, join, upload, look, and everything that is said is so; `--json` is what the instance said."""
     a, b = make_instance("A"), make_instance("B")
     for instance in (a, b):
         instance.start()
@@ -50,3 +66,7 @@ def test_an_afternoon_with_two_sites(make_instance: Callable[..., Instance], tmp
     token = _json(a, "token", "create", "ci", "--role", "uploader")
     assert {one["name"] for one in _json(a, "token", "list")["items"]} >= {"ci"}
     _odst(a, "token", "revoke", token["token_id"])
+    for words, path in LISTS.items():
+        assert _in_order(_json(b, *words.split())["items"]) == _in_order(b.api("GET", path).json()["items"]), words
+    assert "ready" in _odst(a, "ready")
+    assert "/api/v1/packages" in _json(a, "openapi")["paths"]

@@ -206,7 +206,7 @@ def test_whoever_has_the_whole_machine_is_caught_by_a_witness(make_instance: Cal
     berlin, bonn = (make_instance(name, settings=settings).start() for name in ("Berlin", "Bonn"))
     berlin.wait_ready()
     bonn.wait_ready().join(berlin)
-    berlin.api("POST", "/tokens", json={"name": "ci", "role": "viewer"}, expect=201)
+    berlin.api("POST", "/peers/pull", expect=202)
 
     def witnessed() -> dict[str, Any] | None:
         (witness,) = verify(berlin)["witnesses"]
@@ -219,7 +219,7 @@ def test_whoever_has_the_whole_machine_is_caught_by_a_witness(make_instance: Cal
     assert report["faults"] == [], "nothing at the instance itself says otherwise"
     assert (witness["state"], witness["faults"][0]["kind"], witness["faults"][0]["first"]) == ("contradicts", "rewritten", 1)
 
-    berlin.api("POST", "/tokens", json={"name": "another", "role": "viewer"}, expect=201)
+    berlin.api("POST", "/peers/pull", expect=202)
     asked = "/audit?type=audit.contradicted.v1"
     alarm, *_ = wait_for(lambda: bonn.api("GET", asked).json()["items"], "Bonn has raised an alarm") or []
     assert (alarm["source"], alarm["data"]["name"]) == ("replication", "Berlin")

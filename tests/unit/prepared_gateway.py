@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,13 @@ from click.testing import CliRunner, Result
 from cli.main import main
 
 TOKEN = "a-token-that-nobody-may-see"
+BREAK_OFF = (0, b"")
+"""No answer: the connection is cut after the request was read."""
+
+
+def nothing_there(_method: str, path: str) -> tuple[int, Any]:
+    """Not found."""
+    return 404, {"code": "NOT_FOUND", "detail": f"nothing at {path}"}
 
 
 @dataclass
@@ -23,8 +30,11 @@ class Gateway:
     """Answers by method and path; remembers what it was asked."""
 
     url: str = ""
-    answers: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Status, document, and header fields if there are any."""
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    otherwise: Callable[[str, str], tuple[int, Any]] = nothing_there
+    """What is answered to a method and a path that were not prepared."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer, instead of what would be sent."""
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def run(self, *arguments: str, **options: Any) -> Result:
@@ -43,11 +53,13 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             call = f"{self.command} {self.path}"
             gateway.asked.append((call, dict(self.headers), body))
-            status, document, *headers = gateway.answers.get(call, (404, {"code": "NOT_FOUND", "detail": f"nothing at {self.path}"}))
+            status, document = gateway.answers[call] if call in gateway.answers else gateway.otherwise(self.command, self.path)
+            if (status, document) == BREAK_OFF:
+                self.close_connection = True
+                return
             content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            for name, value in (headers[0] if headers else {}).items():
+            for name, value in {"Content-Length": str(len(content)), **gateway.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":

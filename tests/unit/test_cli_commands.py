@@ -12,9 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from shared.contracts.admin.instance import ThisInstance
+from shared.contracts.admin.mesh import Invitation, Peer
+from shared.contracts.admin.packages import Package, Upload
+from tests.unit.api_examples import example_of
 from tests.unit.prepared_gateway import TOKEN, Gateway, a_prepared_gateway
 
-UPLOADED = {"upload_id": "u1", "name": "a b.pkg", "size": 3, "state": "received"}
+UPLOADED = example_of(Upload, upload_id="u1", name="a b.pkg", size=3, state="received", package_id=None, error=None)
 
 
 @pytest.fixture
@@ -35,16 +39,17 @@ def package(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("arguments", [("--json", "peers"), ("peers", "--json")])
 def test_json_is_accepted_before_and_after_the_command(gateway: Gateway, arguments: tuple[str, ...]) -> None:
     """Both places print the same JSON document."""
-    gateway.answers["GET /api/v1/peers"] = (200, {"items": [{"peer_id": "P", "name": "berlin"}]})
+    document = {"items": [example_of(Peer, peer_id="P", name="berlin")]}
+    gateway.answers["GET /api/v1/peers"] = (200, document)
 
     result = gateway.run(*arguments)
 
-    assert json.loads(result.stdout) == {"items": [{"peer_id": "P", "name": "berlin"}]}
+    assert json.loads(result.stdout) == document
 
 
 def test_a_list_is_a_table_without_surprises(gateway: Gateway) -> None:
     """People read a table; square brackets in names are no markup."""
-    gateway.answers["GET /api/v1/peers"] = (200, {"items": [{"peer_id": "P", "name": "[bold]x", "last_error": None}]})
+    gateway.answers["GET /api/v1/peers"] = (200, {"items": [example_of(Peer, peer_id="P", name="[bold]x", last_error=None)]})
 
     result = gateway.run("peers")
 
@@ -55,8 +60,8 @@ def test_a_list_is_a_table_without_surprises(gateway: Gateway) -> None:
 
 def test_the_packages_of_all_pages_are_listed(gateway: Gateway) -> None:
     """The command follows `next` to the end."""
-    gateway.answers["GET /api/v1/packages"] = (200, {"items": [{"name": "one"}], "next": "k1"})
-    gateway.answers["GET /api/v1/packages?after=k1"] = (200, {"items": [{"name": "two"}], "next": None})
+    gateway.answers["GET /api/v1/packages"] = (200, {"items": [example_of(Package, name="one")], "next": "k1"})
+    gateway.answers["GET /api/v1/packages?after=k1"] = (200, {"items": [example_of(Package, name="two")], "next": None})
 
     result = gateway.run("packages", "--json")
 
@@ -175,8 +180,8 @@ def test_a_hostile_name_is_refused_before_anything_is_sent(gateway: Gateway, pac
 
 def test_an_invitation_can_be_piped_into_join(gateway: Gateway) -> None:
     """`join -` reads what `invite` printed alone on a line."""
-    gateway.answers["POST /api/v1/invitations"] = (201, {"invitation": "odst1:x", "expires": "2030-01-01T00:00:00Z"})
-    gateway.answers["POST /api/v1/peers"] = (201, {"peer_id": "P", "state": "active"})
+    gateway.answers["POST /api/v1/invitations"] = (201, example_of(Invitation, invitation="odst1:x"))
+    gateway.answers["POST /api/v1/peers"] = (201, example_of(Peer, peer_id="P"))
 
     invited = gateway.run("invite", "--valid-hours", "2")
     gateway.run("join", "-", input=invited.stdout)
@@ -201,7 +206,7 @@ def test_status_says_what_waits_where(gateway: Gateway) -> None:
     gateway.answers["GET /api/v1/status"] = (
         200,
         {
-            "instance": {"instance_id": "I", "name": "berlin", "public_url": "http://b", "version": "0.1.0"},
+            "instance": example_of(ThisInstance, name="berlin"),
             "services": {"storage": {"state": "up", "packages": 3}},
             "queues": [{"name": "q.storage", "ready": 4, "consumers": 1}],
             "dead_letters": 0,

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from cli.client import CallFailed
 from cli.resuming import Remembered, ResumableUpload
+from odst_client import CallFailed
+from odst_client.sending import FilePart
+from shared.contracts.admin.packages import Upload
+from tests.unit.api_examples import example_of
 
 CONTENT = bytes(range(256)) * 4
 URL = "http://there"
@@ -23,42 +26,56 @@ class There:
     """An instance that keeps what it is sent, unless the test says that a call fails first."""
 
     url: str = URL
-    uploads: dict[str, bytearray] = field(default_factory=dict)
+    kept: dict[str, bytearray] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     fails: Callable[[str, int], CallFailed | None] = lambda _call, _number: None
     """By method and number of the call: what is raised in place of an answer."""
     takes: bool = True
     """Whether it keeps what comes, if it fails too."""
 
-    def exchange(self, method: str, path: str, *, headers: dict[str, str], data: Any = None) -> Any:
-        """As the client's."""
+    @property
+    def uploads(self) -> There:
+        """As the client's group of that name."""
+        return self
+
+    def begin(self, *_wish: Any) -> Upload:
+        """A new one."""
+        self._called("POST")
+        self.kept[upload_id := f"u{len(self.kept) + 1}"] = bytearray()
+        return self.show(upload_id)
+
+    def offset(self, upload_id: str) -> int:
+        """Where it stands."""
+        self._called("HEAD")
+        return len(self._found(upload_id))
+
+    def send_part(self, upload_id: str, part: FilePart) -> int:
+        """All of a part; half of it if the call fails."""
+        kept = self._found(upload_id)
+        assert part.offset == len(kept)
+        content = part.read()
+        try:
+            self._called("PATCH")
+        except CallFailed:
+            kept += content[: len(part) // 2] if self.takes else b""
+            raise
+        kept += content
+        return len(kept)
+
+    def show(self, upload_id: str) -> Upload:
+        """Whatever becomes of it."""
+        return Upload.model_validate(example_of(Upload, upload_id=upload_id, state="received"))
+
+    def _called(self, method: str) -> None:
         self.called.append(method)
         fault = self.fails(method, len(self.called))
-        if method == "POST" and fault is None:
-            upload_id = f"u{len(self.uploads) + 1}"
-            self.uploads[upload_id] = bytearray()
-            return Told({"Location": f"/api/v1/uploads/{upload_id}"})
-        kept = self.uploads.get(path.rpartition("/")[2])
-        if kept is None and fault is None:
-            fault = CallFailed("HTTP_404", "not there", 404)
-        if method == "PATCH" and kept is not None and self.takes:
-            assert int(headers["Upload-Offset"]) == len(kept)
-            kept += data.read(-1) if fault is None else data.read(-1)[: len(data) // 2]
         if fault is not None:
             raise fault
-        return Told({"Upload-Offset": str(len(kept or b""))})
 
-    def get(self, path: str) -> dict[str, Any]:
-        """As the client's."""
-        return {"upload_id": path.rpartition("/")[2], "state": "received"}
-
-
-@dataclass(frozen=True)
-class Told:
-    """An answer."""
-
-    headers: dict[str, str]
-    url: str = URL
+    def _found(self, upload_id: str) -> bytearray:
+        if upload_id not in self.kept:
+            raise CallFailed("HTTP_404", "not there", 404)
+        return self.kept[upload_id]
 
 
 @pytest.fixture
@@ -86,8 +103,8 @@ def test_a_file_is_sent_in_parts_and_nothing_is_remembered(file: Path) -> None:
     """In order, each once, and progress is told."""
     there, told = There(), list[int]()
 
-    assert sending(there, file, progress=told.append).send() == {"upload_id": "u1", "state": "received"}
-    assert there.uploads == {"u1": CONTENT}
+    assert sending(there, file, progress=told.append).send().upload_id == "u1"
+    assert there.kept == {"u1": CONTENT}
     assert there.called == ["POST", "HEAD", *["PATCH"] * 4]
     assert (told[0], told[-1]) == (0, len(CONTENT))
     assert remembered(file) == []
@@ -100,7 +117,7 @@ def test_after_what_passes_it_goes_on_where_the_instance_stands(file: Path, faul
 
     sending(there, file, pauses).send()
 
-    assert there.uploads == {"u1": CONTENT}
+    assert there.kept == {"u1": CONTENT}
     assert pauses == [0.5]
 
 
@@ -138,19 +155,19 @@ def test_given_again_it_goes_on(file: Path) -> None:
 
     sending(there, file).send()
 
-    assert there.uploads == {"u1": CONTENT}
+    assert there.kept == {"u1": CONTENT}
     assert "POST" not in there.called
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_what_cannot_be_continued_is_begun_anew(file: Path, status: int) -> None:
     """Expired, somebody else's, or of an instance that was made anew."""
-    there = There(fails=lambda call, _: CallFailed("X", "", status) if call == "HEAD" and not there.uploads else None)
+    there = There(fails=lambda call, _: CallFailed("X", "", status) if call == "HEAD" and not there.kept else None)
     Remembered(file.parent / "cache", URL, file, "x.pkg").write("gone")
 
     sending(there, file).send()
 
-    assert there.uploads == {"u1": CONTENT}
+    assert there.kept == {"u1": CONTENT}
 
 
 def test_another_file_wish_or_instance_is_another_upload(file: Path) -> None:
@@ -194,4 +211,4 @@ def test_where_nothing_can_be_remembered_it_is_sent_all_the_same(file: Path) -> 
     """The cache folder is a file, say."""
     (file.parent / "cache").write_text("no folder")
 
-    assert sending(There(), file).send()["state"] == "received"
+    assert sending(There(), file).send().state == "received"

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from shared.core.staging import MAX_TAGS
 
@@ -28,10 +38,34 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+LENIENT: Final = {"lenient": True}
+"""Validation context for whoever reads answers: states that only a newer instance knows are taken as they are."""
+
+
 class Answer(BaseModel):
     """Base of all answers. A newer instance may say more."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _also_of_newer_instances(cls, document: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        try:
+            return handler(document)
+        except ValidationError as error:
+            newer = _unknown_words(error) if info.context == LENIENT else {}
+            if not newer:
+                raise
+            known = {name: get_args(cls.model_fields[name].annotation)[0] for name in newer}
+            return handler({**document, **known}).model_copy(update=newer)
+
+
+def _unknown_words(error: ValidationError) -> dict[str, Any]:
+    """By field; none if anything else is wrong."""
+    faults = error.errors(include_url=False, include_context=False)
+    if any(fault["type"] != "literal_error" or len(fault["loc"]) != 1 for fault in faults):
+        return {}
+    return {str(fault["loc"][0]): fault["input"] for fault in faults}
 
 
 class NoQuery(Query):

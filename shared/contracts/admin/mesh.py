@@ -158,10 +158,11 @@ class Withdrawal(Answer):
 
 
 class Plan(Answer):
-    """What will move, and why; `left_out` counts the moves beyond those that are listed."""
+    """What will move, and why; `left_out` counts the moves beyond those that are listed, `unknown` is what a peer does not say."""
 
     items: list[Move]
     withdrawals: list[Withdrawal]
+    unknown: list[Withdrawal] = []
     bytes: Bytes
     left_out: int
 

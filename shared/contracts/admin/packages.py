@@ -50,7 +50,7 @@ class Package(Answer):
     origin: str
     created: Time
     revision: Annotated[int, Field(ge=1)]
-    state: Literal["wanted", "published", "superseded", "quarantined", "deleted", "withheld"]
+    state: Literal["wanted", "published", "superseded", "quarantined", "deleted", "withheld", "refused"]
     bytes_here: bool
     tags: list[str]
     deleted: Time | None
@@ -58,8 +58,8 @@ class Package(Answer):
     remove_after: Time | None
     received_from: str | None
     published: Time | None
-    url: str
     error: Fault | None
+    url: str
 
 
 class PackageList(Answer):

@@ -61,7 +61,7 @@ def test_only_who_is_named_can_sign() -> None:
         {"previous": {"number": 7, "hash": "b" * 64}},
         {"previous": {"number": 3}},
         {"previous": []},
-        {"instance_id": str(B.instance_id)},
+        {"instance_id": "A" * 52},
         {"schema": "odst.checkpoint.v2"},
     ],
     ids=str,

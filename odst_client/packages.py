@@ -1,0 +1,88 @@
+"""Packages: look, tag, delete, bring back; and which version of a name is current."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import requests
+
+from odst_client.failures import CallFailed
+from odst_client.operations import Group, operation, wish
+from shared.contracts.admin.packages import History, Package, PackageList, Rollback, Tagging
+
+
+class Packages(Group):
+    """`client.packages`. A `reference` is a name or a package_id; a name means the current package of that name."""
+
+    @operation("GET", "/api/v1/packages")
+    def page(self, after: str | None = None, limit: int | None = None) -> PackageList:
+        """List the packages, by name: one page of at most `limit`. The next one is `after` the `next` of this one."""
+        return self._read(self.page, PackageList, query={"after": after, "limit": limit})
+
+    def all(self) -> Iterator[Package]:
+        """List all packages, by name; page by page, as they are asked for."""
+        page = self.page()
+        yield from page.items
+        while page.next:
+            page = self.page(after=page.next)
+            yield from page.items
+
+    @operation("GET", "/api/v1/packages/{reference}")
+    def show(self, reference: str) -> Package:
+        """Show a package.
+
+        Raises:
+            CallFailed: NOT_FOUND, if there is none.
+        """
+        return self._read(self.show, Package, reference=reference)
+
+    def find(self, reference: str) -> Package | None:
+        """Show a package, or None if the instance does not have it."""
+        try:
+            return self.show(reference)
+        except CallFailed as error:
+            if error.status == requests.codes.not_found:
+                return None
+            raise
+
+    @operation("POST", "/api/v1/packages/{reference}/tags")
+    def tag(self, reference: str, tags: Sequence[str]) -> Package:
+        """Replace all staging tags of a package; without any, it goes to every instance.
+
+        Raises:
+            CallFailed: STAGE_UNKNOWN, APPROVAL_NEEDED (ask for a promotion), NOT_STEWARD.
+        """
+        return self._read(self.tag, Package, wish(Tagging, tags=list(tags)), reference=reference)
+
+    @operation("DELETE", "/api/v1/packages/{reference}")
+    def delete(self, reference: str) -> Package:
+        """Delete a package, everywhere; for some days it can be brought back, by its package_id."""
+        return self._read(self.delete, Package, reference=reference)
+
+    @operation("POST", "/api/v1/packages/{reference}/undelete")
+    def undelete(self, reference: str) -> Package:
+        """Bring a deleted package back, everywhere.
+
+        Raises:
+            CallFailed: NOT_DELETED; BYTES_GONE, if no instance has its bytes any more.
+        """
+        return self._read(self.undelete, Package, reference=reference)
+
+    @operation("POST", "/api/v1/packages/{reference}/raise")
+    def make_current(self, reference: str) -> Package:
+        """Raise a package: make it current for its name, everywhere."""
+        return self._read(self.make_current, Package, reference=reference)
+
+    @operation("GET", "/api/v1/names/{name}/history")
+    def history(self, name: str) -> list[Package]:
+        """List all packages that ever had a name, by falling precedence: the first that is not deleted is current."""
+        return self._read(self.history, History, name=name).items
+
+    @operation("POST", "/api/v1/names/{name}/rollback")
+    def roll_back(self, name: str, to: str | None = None) -> Package:
+        """Make an earlier version of a name current again, everywhere: the one made before, or the one with package_id `to`.
+
+        Raises:
+            CallFailed: NOTHING_BEFORE, if no earlier version has its bytes.
+        """
+        return self._read(self.roll_back, Package, wish(Rollback, to=to), name=name)

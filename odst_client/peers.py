@@ -1,0 +1,71 @@
+"""Peers: invite, join, what each may see and do; and what is moved from them to here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from odst_client.operations import Group, operation, wish
+from shared.contracts.admin.mesh import (
+    Invitation,
+    InvitationWish,
+    Joining,
+    Peer,
+    PeerChange,
+    PeerList,
+    Pulling,
+    Transfer,
+    TransferList,
+)
+
+
+class Peers(Group):
+    """`client.peers`."""
+
+    @operation("POST", "/api/v1/invitations", creates=True)
+    def invite(self, valid_seconds: int | None = None, tags: Sequence[str] | None = None, *, steward: bool | None = None) -> Invitation:
+        """Make a one-time invitation for another instance. It holds a secret, and is shown only now.
+
+        Args:
+            valid_seconds: how long it can be used; a day unless given.
+            tags: which tagged packages the joiner may see of here, `*` for all; untagged ones it always may.
+            steward: whether the joiner may tag, delete and raise packages from here.
+        """
+        return self._read(self.invite, Invitation, wish(InvitationWish, valid_seconds=valid_seconds, tags=_list(tags), steward=steward))
+
+    @operation("POST", "/api/v1/peers", creates=True)
+    def join(self, invitation: str, tags: Sequence[str] | None = None) -> Peer:
+        """Join the instance that made an invitation; `tags` are what it may see of here.
+
+        Raises:
+            CallFailed: INVITATION_INVALID, INVITATION_REFUSED, INVITATION_IS_OWN, PEER_UNREACHABLE.
+        """
+        return self._read(self.join, Peer, wish(Joining, invitation=invitation, tags=_list(tags)))
+
+    @operation("GET", "/api/v1/peers")
+    def all(self) -> list[Peer]:
+        """List the peers, with their lag and last contact."""
+        return self._read(self.all, PeerList).items
+
+    @operation("PATCH", "/api/v1/peers/{peer_id}")
+    def change(self, peer_id: str, tags: Sequence[str] | None = None, *, steward: bool | None = None) -> Peer:
+        """Change what a peer may see and do; what is left out stays."""
+        return self._read(self.change, Peer, wish(PeerChange, tags=_list(tags), steward=steward), peer_id=peer_id)
+
+    @operation("DELETE", "/api/v1/peers/{peer_id}")
+    def revoke(self, peer_id: str) -> None:
+        """Revoke a peer: it is deaf and mute from now on."""
+        self._do(self.revoke, peer_id=peer_id)
+
+    @operation("POST", "/api/v1/peers/pull")
+    def pull(self) -> Pulling:
+        """Read the feeds of all peers now, instead of at the next poll."""
+        return self._read(self.pull, Pulling)
+
+    @operation("GET", "/api/v1/transfers")
+    def transfers(self, limit: int | None = None) -> list[Transfer]:
+        """List what is moved to here, newest first; at most `limit`."""
+        return self._read(self.transfers, TransferList, query={"limit": limit}).items
+
+
+def _list(tags: Sequence[str] | None) -> list[str] | None:
+    return None if tags is None else list(tags)

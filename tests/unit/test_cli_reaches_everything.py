@@ -1,0 +1,116 @@
+"""The API, its client and the command line hold each other: what one can do, all can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cli.main import main
+from odst_client import Client
+from tests.unit.api_examples import DescribedApi, an_app
+from tests.unit.prepared_gateway import Gateway
+
+CONTENT = b"abc"
+EVERYTHING = [
+    ["upload", "{file}", "--tags", "test, production"],
+    ["upload", "{file}", "--resumable"],
+    ["uploads"],
+    ["uploads", "list"],
+    ["uploads", "show", "u1"],
+    ["uploads", "cancel", "u1"],
+    ["uploads", "show", "u1", "--wait"],
+    ["packages"],
+    ["packages", "--matrix"],
+    *[["package", word, "x"] for word in ("show", "delete", "undelete", "history", "rollback", "raise")],
+    ["package", "tag", "x", "test"],
+    ["promote", "x"],
+    ["promotions"],
+    ["approve", "r1"],
+    ["reject", "r1"],
+    ["invite"],
+    ["join", "odst1:x"],
+    ["peers"],
+    *[["peer", word, "x"] for word in ("show", "revoke")],
+    ["peer", "tags", "x", "test"],
+    ["peer", "steward", "x", "on"],
+    ["pull"],
+    ["plan"],
+    ["instances"],
+    ["key", "rotate", "--yes"],
+    ["audit"],
+    ["audit", "export"],
+    ["audit", "verify"],
+    ["transfers"],
+    ["status"],
+    ["ready"],
+    ["openapi"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "replay"],
+    ["dead-letters", "discard", "7"],
+    ["subscribe", "http://x", "--events", "*"],
+    ["subscriptions"],
+    ["unsubscribe", "s"],
+    ["deliveries"],
+    ["token", "create", "ci", "--role", "viewer"],
+    ["token", "list"],
+    ["token", "revoke", "t"],
+]
+"""Every command that asks an instance."""
+LOCAL = {"serve", "demo", "config", "version", "conformance"}
+"""Commands that ask nothing of the Admin API."""
+NO_COMMAND = {
+    "POST /api/v1/packages": "a form is for browsers; `odst upload` sends the bytes as they are",
+    "GET /api/v1/docs": "a page for people",
+    "POST /api/v1/uploads/{upload_id}": "for senders of tus that know no other method",
+    "GET /healthz": "for whatever restarts processes; `odst ready` says more",
+}
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> DescribedApi:
+    """The API of the real gateway."""
+    return DescribedApi(an_app(tmp_path))
+
+
+@pytest.fixture
+def gateway(described: DescribedApi) -> Iterator[Gateway]:
+    """A gateway that answers everything as it is described."""
+    with described.gateway(len(CONTENT)) as answering:
+        yield answering
+
+
+def _leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if not isinstance(command, click.Group):
+        yield words
+        return
+    for name, child in command.commands.items():
+        yield from _leaves(child, (*words, name))
+
+
+def test_every_command_is_tried_here() -> None:
+    """A new command must be listed above, or be one that asks nothing."""
+    tried = {tuple(words[:length]) for words in EVERYTHING for length in (1, 2)}
+
+    assert {leaf for leaf in _leaves(main) if leaf not in tried} == {(name,) for name in LOCAL}
+
+
+def test_every_operation_is_reached_by_a_command_through_its_method(
+    gateway: Gateway, described: DescribedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command works on what is described; together they ask for every operation, and none goes round the typed client."""
+    by_hand: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Client, "_json", lambda _self, *asked, **_more: by_hand.append(asked))
+    (tmp_path / "x.pkg").write_bytes(CONTENT)
+
+    told = {" ".join(words): gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words]) for words in EVERYTHING}
+
+    reached = {described.operation_at(*call.split()) for call, _, _ in gateway.asked}
+    assert {words: result.output for words, result in told.items() if result.exit_code} == {}
+    assert set(described.operations) - reached == set(NO_COMMAND)
+    assert by_hand == []
+    assert gateway.asked[0][1]["Ods-Tags"] == "test, production"
