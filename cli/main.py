@@ -7,10 +7,13 @@ import click
 from cli.commands import (
     configuration,
     conformance,
+    ldap,
     mesh,
     packages,
     peers,
+    people,
     running,
+    sessions,
     staging,
     status,
     subscriptions,
@@ -37,7 +40,23 @@ def main(context: click.Context, url: str, token: str | None, as_json: bool) -> 
     context.obj = Session(url, token or None, as_json)
 
 
-for module in (running, uploads, packages, versions, staging, peers, mesh, status, subscriptions, tokens, conformance, configuration):
+for module in (
+    running,
+    uploads,
+    packages,
+    versions,
+    staging,
+    peers,
+    mesh,
+    status,
+    subscriptions,
+    people,
+    sessions,
+    tokens,
+    ldap,
+    conformance,
+    configuration,
+):
     for command in module.COMMANDS:
         main.add_command(command)
 

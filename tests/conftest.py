@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, settings
 
 from shared.core.errors import ServiceUnavailable
 from shared.runtime.broker import PrivateBroker
+from shared.testing.certificates import Authority
 from shared.testing.instance import Instance
 from shared.testing.postgres import PrivatePostgres
+from shared.testing.slapd import PrivateSlapd
 
 # A claim is true on a busy machine too: nothing is measured against a clock.
 settings.register_profile("odst", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -48,6 +50,23 @@ def postgres() -> Iterator[PrivatePostgres]:
     """A real PostgreSQL for this session; a machine without it skips what needs it."""
     try:
         server = PrivatePostgres()
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+    with server as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that signs certificates for this session."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def slapd(authority: Authority) -> Iterator[PrivateSlapd]:
+    """A real OpenLDAP for this session, with a right certificate; a machine without it skips what needs it."""
+    try:
+        server = PrivateSlapd(authority, authority.issue("localhost"))
     except ServiceUnavailable as error:
         pytest.skip(str(error))
     with server as running:

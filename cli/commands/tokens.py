@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import click
 
+from cli import options
 from cli.session import Session, with_session
-from shared.contracts.admin.instance import Role
+from shared.contracts.admin.people import RoleName
 
-_COLUMNS = ("token_id", "name", "role", "state", "created", "expires", "last_used")
+_COLUMNS = ("token_id", "name", "person", "role", "rights", "state", "created", "expires", "last_used")
 _DAY_SECONDS = 24 * 3600
 
 
@@ -20,13 +19,35 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(get_args(Role)), required=True, help="What it may do.")
+@options.role
+@options.grants
+@click.option("--right", "rights", multiple=True, help="Only this right of what it may. Can be given several times.")
+@click.option("--for", "person", metavar="SERVICE", help="The service that it belongs to, instead of oneself.")
 @click.option("--valid-days", type=click.FloatRange(min=0, min_open=True), help="How long it can be used.")
+@click.option("--never-expires", is_flag=True, help="For administrators: until it is revoked.")
 @with_session
-def create(session: Session, name: str, role: Role, valid_days: float | None) -> None:
-    """Make a token. It is shown only now."""
+def create(
+    session: Session,
+    *,
+    name: str,
+    role: RoleName | None,
+    grants: tuple[str, ...],
+    rights: tuple[str, ...],
+    person: str | None,
+    valid_days: float | None,
+    never_expires: bool,
+) -> None:
+    """Make a token that may do no more than oneself. It is shown only now."""
     seconds = max(1, round(valid_days * _DAY_SECONDS)) if valid_days else None
-    session.show_fields(session.client.tokens.create(name, role, seconds))
+    made = session.client.tokens.create(
+        name,
+        grants=options.chosen_grants(role, grants),
+        rights=rights or None,
+        person=person,
+        valid_seconds=seconds,
+        never_expires=never_expires or None,
+    )
+    session.show_fields(made)
 
 
 @token.command("list")

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin, auth, dead_letters, downloads, health, metrics, openapi, peers, problems, routes, uploads
+from services.api_gateway.http import (
+    admin,
+    auth,
+    dead_letters,
+    downloads,
+    headers,
+    health,
+    limits,
+    metrics,
+    openapi,
+    peers,
+    problems,
+    routes,
+    uploads,
+)
+from services.api_gateway.http.addresses import Addresses
+from services.api_gateway.http.cookies import SessionCookie
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
@@ -43,11 +60,13 @@ def assemble(outside: Outside) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["name"] = routes.AnyName
     problems.install(app)
-    app.before_request(_begin)
-    app.after_request(_end)
-    guard = auth.Guard(outside.services)
+    app.before_request(_begin(Addresses(outside.settings.trusted_proxies)))
+    app.after_request(_end(outside.settings.public_url))
+    cookie = SessionCookie(outside.settings.public_url)
+    limits.install(app, outside.settings, cookie)
+    guard = auth.Guard(outside.services, cookie)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
-    app.register_blueprint(admin.doors(outside.services, outside.settings, guard))
+    app.register_blueprint(admin.doors(outside.services, outside.settings, guard, cookie))
     app.register_blueprint(dead_letters.doors(outside.dead_letters, guard))
     app.register_blueprint(downloads.doors(outside.services, outside.store, outside.settings))
     app.register_blueprint(peers.doors(outside.services, outside.store, outside.key, outside.settings))
@@ -57,22 +76,29 @@ def assemble(outside: Outside) -> Flask:
     return app
 
 
-def _begin() -> None:
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(process="api_gateway")
-    bind_correlation_id(request.headers.get(CORRELATION_HEADER))
-    g.began = time.monotonic()
+def _begin(addresses: Addresses) -> Callable[[], None]:
+    def begin() -> None:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(process="api_gateway")
+        bind_correlation_id(request.headers.get(CORRELATION_HEADER))
+        g.began = time.monotonic()
+        g.address = addresses.of(request)
+
+    return begin
 
 
-def _end(response: Response) -> Response:
-    response.headers[CORRELATION_HEADER] = correlation_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    response.headers["Referrer-Policy"] = "no-referrer"
-    if request.path.startswith(("/api/", "/ods/")):
-        response.headers.setdefault("Cache-Control", "no-store")
+def _end(public_url: str) -> Callable[[Response], Response]:
+    def end(response: Response) -> Response:
+        response.headers[CORRELATION_HEADER] = correlation_id()
+        headers.secure(response, public_url)
+        _observe(response)
+        return response
+
+    return end
+
+
+def _observe(response: Response) -> None:
     seconds = time.monotonic() - g.get("began", time.monotonic())
     metrics.observe(request.method, request.url_rule.rule if request.url_rule else "none", response.status_code, seconds)
     if request.path not in _QUIET:
         log.info("request_served", method=request.method, path=request.path[:300], status=response.status_code, seconds=round(seconds, 4))
-    return response

@@ -23,8 +23,14 @@ class ApiGatewaySettings(Settings):
     """Internal location of nginx that maps to the `blobs/sha256` folder; bytes are then sent by nginx (X-Accel-Redirect)."""
     metrics_networks: Annotated[tuple[str, ...], COMMA_SEPARATED] = ("127.0.0.0/8", "::1/128")
     """Networks (CIDR) from which `/metrics` may be read."""
+    trusted_proxies: Annotated[tuple[str, ...], COMMA_SEPARATED] = ()
+    """Networks (CIDR) of proxies in front whose `X-Forwarded-For` says where a call comes from."""
+    api_calls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6000
+    """Most calls of the Admin API by one token or session in a minute; 0 is no limit."""
+    api_calls_per_minute_from_address: Annotated[int, Field(ge=0, le=1_000_000)] = 12_000
+    """Most calls of the Admin API from one address in a minute; 0 is no limit."""
 
-    @field_validator("metrics_networks", mode="after")
+    @field_validator("metrics_networks", "trusted_proxies", mode="after")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:

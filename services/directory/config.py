@@ -2,15 +2,183 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
+from typing import Annotated
 
-from shared.runtime.settings import Settings
+from pydantic import Field, FilePath, SecretStr, StringConstraints, ValidationInfo, field_validator
+
+from services.directory.adapters.ldap_plan import DEFAULT_USER_FILTER, Endpoint, GroupStyle, LdapPlan, trusted
+from services.directory.domain.sessions import SessionLimits
+from services.directory.domain.throttle import Rule
+from services.directory.domain.tokens import Lifetimes
+from shared.runtime.settings import COMMA_SEPARATED, Settings
+
+_MOST_SERVERS = 8
+_NAME = "{name}"
+Attribute = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,79}$")]
+
+_YEAR_SECONDS = 366 * 86400
 
 
-class DirectorySettings(Settings):
-    """What the directory service reads from the configuration: nothing of its own yet."""
+class LdapSettings(Settings):
+    """Where accounts by LDAP or Active Directory are, if there are any. What depends on another setting stands below it."""
+
+    ldap_servers: Annotated[tuple[str, ...], COMMA_SEPARATED, Field(max_length=_MOST_SERVERS)] = ()
+    """Addresses such as `ldaps://ldap1.example.org`, separated by commas, in the order in which they are asked. None: no LDAP."""
+    ldap_allow_plaintext: bool = False
+    """Allow names and passwords to go over the network unencrypted; for a test."""
+    ldap_starttls: Annotated[bool, Field(validate_default=True)] = False
+    """Begin TLS within the conversation, at servers with an `ldap://` address."""
+    ldap_ca_file: FilePath | None = None
+    """PEM file of the authorities that servers' certificates may come from, instead of the usual ones."""
+    ldap_bind_dn: str | None = None
+    """The account that looks for people and groups; none: nobody in particular asks."""
+    ldap_bind_password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Its password."""
+    ldap_bind_password_file: Annotated[FilePath | None, Field(validate_default=True)] = None
+    """A file with its password, instead."""
+    ldap_base_dn: Annotated[str, Field(validate_default=True)] = ""
+    """Below which entry people are."""
+    ldap_user_filter: str = DEFAULT_USER_FILTER
+    """Which entries are people; `{name}` stands for what is typed."""
+    ldap_name_attribute: Attribute | None = None
+    """Where the one name is that a person is known by; not set: `sAMAccountName` in Active Directory, `uid` elsewhere."""
+    ldap_mail_attribute: Attribute = "mail"
+    ldap_display_attribute: Attribute = "displayName"
+    """Where the name for people to read is; where it is missing, `cn`."""
+    ldap_group_base_dn: str | None = None
+    """Below which entry groups are, if not below `ldap_base_dn`."""
+    ldap_group_style: GroupStyle = GroupStyle.AUTO
+    """How the groups of a person are found: `auto`, `memberof`, `member`, `ad`."""
+    ldap_timeout_seconds: Annotated[float, Field(gt=0, lt=5)] = 4
+    """Longest wait for everything that one log-in asks of all servers."""
+    ldap_group_cache_seconds: Annotated[float, Field(ge=0, le=3600)] = 60
+    """How long groups that were looked up are believed."""
+
+    @field_validator("ldap_servers", mode="after")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Endpoint.parse(url)) for url in value)
+
+    @field_validator("ldap_starttls", mode="after")
+    @classmethod
+    def _encrypted(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        plain = [url for url in info.data.get("ldap_servers", ()) if url.startswith("ldap://")]
+        if plain and not value and not info.data.get("ldap_allow_plaintext"):
+            raise ValueError(f"passwords could be read on the way to {plain[0]}: set it to true, or use ldaps://")
+        return value
+
+    @field_validator("ldap_ca_file", mode="after")
+    @classmethod
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            trusted(value)
+        return value
+
+    @field_validator("ldap_bind_password_file", mode="after")
+    @classmethod
+    def _one_password(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        ways = [info.data.get("ldap_bind_password"), _first_line(value)]
+        if info.data.get("ldap_bind_dn") and sum(way is not None for way in ways) != 1:
+            raise ValueError("ldap_bind_dn has a password, either in ldap_bind_password or in this file")
+        return value
+
+    @field_validator("ldap_base_dn", mode="after")
+    @classmethod
+    def _somewhere(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("ldap_servers") and "=" not in value:
+            raise ValueError("ldap_servers needs it: the entry below which people are, such as dc=example,dc=org")
+        return value
+
+    @field_validator("ldap_user_filter", mode="after")
+    @classmethod
+    def _whole(cls, value: str) -> str:
+        if _NAME not in value or not value.startswith("(") or not value.endswith(")") or value.count("(") != value.count(")"):
+            raise ValueError("it is an LDAP filter in balanced parentheses, with {name} in it, such as (uid={name})")
+        return value
+
+    @property
+    def ldap(self) -> LdapPlan | None:
+        """All of these as one value; none if there is no LDAP."""
+        if not self.ldap_servers:
+            return None
+        secret = self.ldap_bind_password
+        return LdapPlan(
+            servers=tuple(Endpoint.parse(url) for url in self.ldap_servers),
+            base_dn=self.ldap_base_dn,
+            starttls=self.ldap_starttls,
+            ca_file=self.ldap_ca_file,
+            bind_dn=self.ldap_bind_dn,
+            bind_password=secret.get_secret_value() if secret else _first_line(self.ldap_bind_password_file) or "",
+            user_filter=self.ldap_user_filter,
+            name_attribute=self.ldap_name_attribute,
+            mail_attribute=self.ldap_mail_attribute,
+            display_attribute=self.ldap_display_attribute,
+            group_base_dn=self.ldap_group_base_dn,
+            group_style=self.ldap_group_style,
+            timeout_seconds=self.ldap_timeout_seconds,
+            group_cache_seconds=self.ldap_group_cache_seconds,
+        )
+
+
+class DirectorySettings(LdapSettings):
+    """What the directory service reads from the configuration."""
+
+    password_least_characters: Annotated[int, Field(ge=8, le=64)] = 12
+    """How long a new password has to be."""
+    session_idle_seconds: Annotated[int, Field(ge=60, le=30 * 86400)] = 3600
+    """A session that is not used for so long ends."""
+    session_longest_seconds: Annotated[int, Field(ge=60, le=90 * 86400)] = 12 * 3600
+    """A session ends after so long, however much it is used."""
+    token_default_seconds: Annotated[int, Field(ge=60, le=10 * _YEAR_SECONDS)] = 90 * 86400
+    """How long an API token is valid if nothing else is asked for."""
+    token_longest_seconds: Annotated[int, Field(ge=60, le=10 * _YEAR_SECONDS)] = _YEAR_SECONDS
+    """How long an API token can be made valid."""
+    login_tries: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Wrong passwords for one name before the next attempt has to wait; fewer than the directory's own lockout."""
+    login_tries_from_address: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Wrong passwords from one address before the next attempt has to wait."""
+    login_first_wait_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    """The first wait; each further one is twice as long."""
+    login_longest_wait_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
+    """The longest wait."""
+    accounts_refresh_seconds: Annotated[int, Field(ge=10, le=86400)] = 900
+    """How often a source outside is asked whether its accounts that came in here are still there."""
 
     @property
     def first_admin_file(self) -> Path:
         """Where the first administrator's credentials wait for the launcher, which shows and deletes them."""
         return self.layout.secrets / "first-admin.json"
+
+    @property
+    def session_limits(self) -> SessionLimits:
+        """How long a session lasts."""
+        return SessionLimits(dt.timedelta(seconds=self.session_idle_seconds), dt.timedelta(seconds=self.session_longest_seconds))
+
+    @property
+    def token_lifetimes(self) -> Lifetimes:
+        """How long tokens are valid."""
+        return Lifetimes(dt.timedelta(seconds=self.token_default_seconds), dt.timedelta(seconds=self.token_longest_seconds))
+
+    def login_rule(self, tries: int) -> Rule:
+        """How much is waited after so many free tries."""
+        first, longest = self.login_first_wait_seconds, self.login_longest_wait_seconds
+        return Rule(tries, dt.timedelta(seconds=first), dt.timedelta(seconds=longest))
+
+
+def _first_line(file: Path | None) -> str | None:
+    """The secret in a file.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if file is None:
+        return None
+    try:
+        line = next(iter(file.read_text(encoding="utf-8").splitlines()), "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+    if not line:
+        raise ValueError(f"{file} is empty: its first line is the password")
+    return line

@@ -34,7 +34,7 @@ from shared.contracts.events import (
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles_all
 from shared.runtime.bus.happening import HappeningProvider
-from shared.runtime.services import Hosted, Wired
+from shared.runtime.services import Hosted, Wired, every
 
 
 class DirectoryService:
@@ -70,37 +70,121 @@ class DirectoryService:
     )
     def on_told(self, event: Event) -> None:
         """Something that an administrator did, or has to know."""
-        self.wired.audit.write_down(event, self.happening)
+        self.wired.do.audit.write_down(event, self.happening)
+
+    @every
+    def sweep(self) -> None:
+        """Who is gone outside is shut out here."""
+        self.wired.do.sweep()
 
     @answers
     def authorize(self, token_sha256: str, right: str) -> Any:
         """Who holds this token, if that is enough for the right."""
-        return self.wired.handlers.authorize(token_sha256, right)
+        return self.wired.do.gate.authorize(token_sha256, right)
 
     @answers
-    def create_token(self, name: str, role: str, created_by: str, valid_seconds: int | None = None) -> Any:
+    def authorize_session(self, session_sha256: str, right: str) -> Any:
+        """Whose session this is, if that is enough for the right."""
+        return self.wired.do.gate.authorize_session(session_sha256, right)
+
+    @answers
+    def log_in(self, name: str, password: str, session_sha256: str, address: str, agent: str) -> Any:
+        """A session, for who knows the password."""
+        return self.wired.do.sessions.log_in(name, password, session_sha256, address, agent)
+
+    @answers
+    def list_sessions(self, person_id: str) -> Any:
+        """Where somebody is logged in."""
+        return self.wired.do.sessions.listed(person_id)
+
+    @answers
+    def end_session(self, person_id: str, session_id: str) -> None:
+        """Log out."""
+        self.wired.do.sessions.end(person_id, session_id)
+
+    @answers
+    def change_own_password(self, person_id: str, password: str, new_password: str, address: str) -> Any:
+        """For who knows the present one."""
+        return self.wired.do.sessions.change_own_password(person_id, password, new_password, address)
+
+    @answers
+    def create_person(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, name: str, grants: Any, display_name: str | None, email: str | None, password: str | None, service: Any, by: str
+    ) -> Any:
+        """A local account, or a service."""
+        return self.wired.do.people.create(name, grants, display_name, email, password, service, by)
+
+    @answers
+    def list_people(self) -> Any:
+        """All people and services."""
+        return self.wired.do.people.listed()
+
+    @answers
+    def show_person(self, reference: str) -> Any:
+        """One of them."""
+        return self.wired.do.people.show(reference)
+
+    @answers
+    def change_person(self, reference: str, grants: Any, display_name: str | None, email: str | None, by: str) -> Any:
+        """Other grants, or another name to be shown."""
+        return self.wired.do.people.change(reference, grants, display_name, email, by)
+
+    @answers
+    def set_person_state(self, reference: str, state: str, by: str) -> Any:
+        """Disable, enable, delete."""
+        return self.wired.do.people.set_state(reference, state, by)
+
+    @answers
+    def set_password(self, reference: str, password: str, by: str) -> Any:
+        """Another password for somebody."""
+        return self.wired.do.people.set_password(reference, password, by)
+
+    @answers
+    def grant_to_group(self, group: str, grant: Any, by: str) -> Any:
+        """A role for whoever is in a group outside."""
+        return self.wired.do.groups.grant(group, grant, by)
+
+    @answers
+    def list_group_grants(self) -> Any:
+        """What groups outside mean here."""
+        return self.wired.do.groups.listed()
+
+    @answers
+    def revoke_group_grant(self, grant_id: str, by: str) -> None:
+        """No longer."""
+        self.wired.do.groups.revoke(grant_id, by)
+
+    @answers
+    def create_token(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, name: str, grants: Any, rights: Any, person: str | None, valid_seconds: int | None, never_expires: Any, maker: Any
+    ) -> Any:
         """A new token: shown this once, through this answer."""
-        return self.wired.handlers.create_token(name, role, created_by, valid_seconds)
+        return self.wired.do.tokens.create_token(name, grants, rights, person, valid_seconds, never_expires, maker)
 
     @answers
-    def list_tokens(self) -> Any:
-        """All tokens, without their text."""
-        return self.wired.handlers.list_tokens()
+    def list_tokens(self, of: str | None) -> Any:
+        """All tokens, or those of one person, without their text."""
+        return self.wired.do.tokens.list_tokens(of)
 
     @answers
-    def revoke_token(self, token_id: str) -> None:
+    def revoke_token(self, token_id: str, of: str | None) -> None:
         """Close a door for good."""
-        self.wired.handlers.revoke_token(token_id)
+        self.wired.do.tokens.revoke_token(token_id, of)
 
     @answers
     def list_audit(self, after: str | None, limit: int) -> Any:
         """A page of the audit log, newest first."""
-        return self.wired.audit.list_audit(after, limit)
+        return self.wired.do.audit.list_audit(after, limit)
+
+    @answers
+    def examine_ldap(self, name: str | None = None) -> Any:
+        """Each step of a test of the connection to the directory of accounts, and what came of it."""
+        return self.wired.do.groups.examine(name)
 
     @answers
     def figures(self) -> Any:
-        """How many people, tokens and entries in the audit log there are."""
-        return self.wired.handlers.figures() | self.wired.audit.figures()
+        """How many people, tokens, sessions and entries in the audit log there are."""
+        return self.wired.do.figures()
 
 
 HOSTED = Hosted(DirectoryService, DirectorySettings)

@@ -44,9 +44,9 @@ class StorageService:
         self.wired.sweep()
 
     @answers
-    def begin_upload(self, name: str, size: int | None, uploaded_by: str, tags: list[str]) -> Any:
+    def begin_upload(self, name: str, size: int | None, uploaded_by: str, tags: list[str], within: list[str] | None) -> Any:
         """An upload id."""
-        return self.wired.do.uploads.begin(name, size, uploaded_by, tags)
+        return self.wired.do.uploads.begin(name, size, uploaded_by, tags, within)
 
     @answers
     def finish_upload(self, upload_id: str, size: int, sha256: str | None) -> Any:
@@ -94,24 +94,24 @@ class StorageService:
         return self.wired.do.packages.manifest(package_id, tags)
 
     @answers
-    def retag_package(self, reference: str, tags: list[str], person: str) -> Any:
+    def retag_package(self, reference: str, tags: list[str], person: str, within: list[str] | None) -> Any:
         """Other staging tags."""
-        return self.wired.do.stewards.retag(reference, tags, person)
+        return self.wired.do.stewards.retag(reference, tags, person, within)
 
     @answers
-    def delete_package(self, reference: str, person: str) -> Any:
+    def delete_package(self, reference: str, person: str, within: list[str] | None) -> Any:
         """A tombstone."""
-        return self.wired.do.stewards.delete(reference, person)
+        return self.wired.do.stewards.delete(reference, person, within)
 
     @answers
-    def undelete_package(self, reference: str, person: str) -> Any:
+    def undelete_package(self, reference: str, person: str, within: list[str] | None) -> Any:
         """Out of the trash."""
-        return self.wired.do.stewards.undelete(reference, person)
+        return self.wired.do.stewards.undelete(reference, person, within)
 
     @answers
-    def raise_package(self, reference: str, person: str) -> Any:
+    def raise_package(self, reference: str, person: str, within: list[str] | None) -> Any:
         """Current for its name again."""
-        return self.wired.do.stewards.raise_(reference, person)
+        return self.wired.do.stewards.raise_(reference, person, within)
 
     @answers
     def list_history(self, name: str) -> Any:
@@ -119,9 +119,9 @@ class StorageService:
         return self.wired.do.stewards.history(name)
 
     @answers
-    def promote_package(self, reference: str, stage: str | None, at: str | None, person: str) -> Any:
+    def promote_package(self, reference: str, stage: str | None, at: str | None, person: str, within: list[str] | None) -> Any:
         """To the next stage."""
-        return self.wired.do.promotions.promote(reference, stage, at, person)
+        return self.wired.do.promotions.promote(reference, stage, at, person, within)
 
     @answers
     def list_promotions(self, limit: int) -> Any:
@@ -129,14 +129,14 @@ class StorageService:
         return self.wired.do.promotions.listed(limit)
 
     @answers
-    def approve_promotion(self, promotion_id: str, person: str) -> Any:
+    def approve_promotion(self, promotion_id: str, person: str, within: list[str] | None) -> Any:
         """A second person agrees."""
-        return self.wired.do.promotions.approve(promotion_id, person)
+        return self.wired.do.promotions.approve(promotion_id, person, within)
 
     @answers
-    def reject_promotion(self, promotion_id: str, person: str, reason: str) -> Any:
+    def reject_promotion(self, promotion_id: str, person: str, reason: str, within: list[str] | None) -> Any:
         """It is not to be."""
-        return self.wired.do.promotions.reject(promotion_id, person, reason)
+        return self.wired.do.promotions.reject(promotion_id, person, reason, within)
 
     @answers
     def read_changes(self, epoch: str | None, since: int, limit: int, view: dict[str, Any] | None) -> Any:

@@ -9,6 +9,7 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     │   ├── ServiceUnavailable      SERVICE_UNAVAILABLE
     │   ├── ServiceTimeout          SERVICE_TIMEOUT
     │   ├── InsufficientSpace       INSUFFICIENT_SPACE
+    │   ├── TooMany                 TOO_MANY_REQUESTS and TOO_MANY_ATTEMPTS
     │   └── PeerUnreachable         PEER_UNREACHABLE
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
@@ -69,6 +70,16 @@ class InsufficientSpace(TransientError):
     """The byte store has no room for this, keeping its floor of free space."""
 
     default_code = "INSUFFICIENT_SPACE"
+
+
+class TooMany(TransientError):
+    """Somebody asks too often; `retry_after_seconds` says when to ask again. Raised at the door only: the bus carries no number."""
+
+    default_code = "TOO_MANY_REQUESTS"
+
+    def __init__(self, message: str = "", code: str | None = None, *, retry_after_seconds: int = 60) -> None:
+        super().__init__(message, code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class PeerUnreachable(TransientError):

@@ -9,9 +9,19 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
@@ -176,9 +186,17 @@ def explain(models: Mapping[str, type[Settings]], environment: Mapping[str, str]
     for service, model in models.items():
         for key, field in model.model_fields.items():
             default = None if field.is_required() else field.get_default(call_default_factory=True)
-            value = values.get(key, default)
-            row = rows.setdefault(key, {"key": key, "value": redact(str(value)), "origin": origins.get(key, "default"), "services": []})
+            value = _shown(values.get(key, default), field.annotation)
+            row = rows.setdefault(key, {"key": key, "value": value, "origin": origins.get(key, "default"), "services": []})
             row["services"].append(service)
     for key in sorted(set(origins) - set(rows)):
         rows[key] = {"key": key, "value": "", "origin": origins[key] + " (unknown key)", "services": []}
     return [rows[key] for key in sorted(rows)]
+
+
+def _shown(value: Any, kind: Any) -> str:
+    return "***" if _is_secret(kind) and value else redact(str(value))
+
+
+def _is_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(map(_is_secret, get_args(kind)))

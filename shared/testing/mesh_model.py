@@ -31,6 +31,7 @@ from services.storage.ports import KeptRotation
 from services.storage.service import StorageService
 from services.storage.wiring import Storage, assemble
 from shared.contracts import events
+from shared.contracts.rpc import ANSWERS
 from shared.core.clock import MAX_AHEAD, Stamp
 from shared.core.errors import Forbidden, NotFound, PeerUnreachable
 from shared.core.identity import InstanceId
@@ -151,7 +152,8 @@ class Site:
     def call(self, service: str, method: str, _timeout_seconds: float = 0, **arguments: Any) -> Any:
         """An RPC call to a service of this instance; like on the bus, everything becomes JSON on the way."""
         assert service == "storage"
-        answer = getattr(StorageService, method)(self._hosted, **through_json(arguments))
+        unlimited = {"within": None} if "within" in ANSWERS["storage"][method] else {}
+        answer = getattr(StorageService, method)(self._hosted, **through_json(unlimited | arguments))
         return through_json(answer)
 
     def deliver(self) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from shared.testing.instance import Instance
+from shared.testing.people import token_of
 from shared.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.mesh, pytest.mark.slow]
@@ -34,8 +35,8 @@ def _json(instance: Instance, *words: str, token: str | None = None) -> Any:
     return json.loads(_odst(instance, *words, "--json", token=token))
 
 
-def _refused(instance: Instance, code: str, *words: str) -> bool:
-    result = _run(instance, *words)
+def _refused(instance: Instance, code: str, *words: str, token: str | None = None) -> bool:
+    result = _run(instance, *words, token=token)
     assert result.exit_code == 1, result.output
     return code in result.stderr
 
@@ -92,7 +93,9 @@ def test_a_package_reaches_production_when_a_second_person_agrees(sites: tuple[I
     promotion = _json(a, "promote", "Tool.pkg")
     assert (promotion["stage"], promotion["state"]) == ("production", "waits_for_approval")
     assert _refused(a, "SAME_PERSON", "approve", promotion["promotion_id"])
-    second = _json(a, "token", "create", "grace", "--role", "administrator")["token"]
+    again = _json(a, "token", "create", "grace", "--role", "administrator")["token"]
+    assert _refused(a, "SAME_PERSON", "approve", promotion["promotion_id"], token=again)
+    second = token_of(a, "grace", "promoter")
     assert "promoted Tool.pkg" in _odst(a, "approve", promotion["promotion_id"], token=second)
 
     b.published("Tool.pkg", hashlib.sha256(data).hexdigest())

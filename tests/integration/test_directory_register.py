@@ -7,6 +7,7 @@ import json
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import argon2
@@ -17,10 +18,10 @@ from services.directory.adapters import schema
 from services.directory.adapters.first_admin_file import FirstAdminFile
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.config import DirectorySettings
-from services.directory.domain.people import Credentials, Person
-from services.directory.domain.rights import Role
+from services.directory.domain.people import Credentials, Everybody, Person, PersonState
+from services.directory.domain.rights import Grant, Right, Role
 from services.directory.domain.tokens import Token, fingerprint
-from services.directory.handlers import FirstStart
+from services.directory.handlers.first_start import FirstStart
 from services.directory.ports import Register
 from services.directory.wiring import build
 from shared.core.errors import Conflict
@@ -49,26 +50,81 @@ def register(request: pytest.FixtureRequest, new_database: Callable[[str], str])
 
 def a_person(person_id: str = "p1", name: str = "admin") -> Person:
     """A person."""
-    return Person(person_id, name, Role.ADMINISTRATOR, "hash", NOON)
+    grants = (Grant(Role.ADMINISTRATOR), Grant(Role.UPLOADER, frozenset({"test"}), frozenset({"Lyon"})))
+    texts = {
+        "password_hash": "hash",
+        "display_name": "Zoë \N{GRINNING FACE}",
+        "email": "z@example.org",
+        "groups": frozenset({"cn=a", "cn=b"}),
+    }
+    return Person(person_id, name, "local", grants, NOON, last_login=NOON, **texts)
 
 
-def a_token(token_id: str = "t1", minutes: int = 0) -> Token:
-    """A token made some minutes after noon."""
+def a_token(token_id: str = "t1", minutes: int = 0, person_id: str = "p1") -> Token:
+    """A token made some minutes after noon, narrowed in every way."""
     created = NOON + dt.timedelta(minutes=minutes)
-    return Token(
-        token_id, f"name of {token_id}", Role.ADMINISTRATOR, fingerprint(token_id), "admin", created, created + dt.timedelta(days=1)
-    )
+    limits = (Grant(Role.UPLOADER, frozenset({"test"})),), frozenset({Right.UPLOAD})
+    expires = created + dt.timedelta(days=1)
+    return Token(token_id, f"name of {token_id}", person_id, fingerprint(token_id), "admin", created, *limits, expires)
 
 
 def test_register_keeps_tokens_as_they_are(register: Register) -> None:
-    """What is kept comes back equal, by digest and in the list, newest first."""
+    """What is kept comes back equal, by digest with its person and in the list, newest first."""
+    register.add_person(a_person())
     register.add_token(a_token("t1"))
     register.add_token(a_token("t2", minutes=1))
+    register.add_token(a_token("t0", minutes=2, person_id="nobody"))
 
-    assert register.find_token(fingerprint("t1")) == a_token("t1")
-    assert register.find_token(fingerprint("t3")) is None
-    assert [token.token_id for token in register.tokens()] == ["t2", "t1"]
-    assert register.counts() == {"people": 0, "tokens": 2}
+    assert register.bearer(fingerprint("t1")) == (a_token("t1"), a_person())
+    assert register.bearer(fingerprint("t3")) is None
+    assert register.bearer(fingerprint("t0")) is None
+    assert list(register.tokens()) == [a_token("t0", 2, "nobody"), a_token("t2", 1), a_token("t1")]
+    assert register.counts() == {"people": 1, "tokens": 3}
+
+
+def test_register_keeps_people_as_they_are(register: Register) -> None:
+    """Found by id and by the key of the name, which nobody else gets."""
+    assert register.add_person(a_person("p1", "Zed"))
+    assert register.add_person(a_person("p2", "ada"))
+    assert not register.add_person(a_person("p3", "ADA"))
+
+    assert register.person("p1") == register.named("zed") == a_person("p1", "Zed")
+    assert register.person("p3") is register.named("nobody") is None
+    assert [person.name for person in register.people()] == ["ada", "Zed"]
+
+
+def test_register_changes_a_person_within_one_transaction(register: Register) -> None:
+    """The change sees everybody; a refusal changes nothing; what is changed comes back, and stays."""
+    register.add_person(a_person())
+    register.add_person(a_person("p2", "other"))
+    register.add_token(a_token())
+    seen: list[Everybody] = []
+
+    def refuse(_person: Person, everybody: Everybody) -> Person:
+        seen.append(everybody)
+        raise Conflict("no")
+
+    with pytest.raises(Conflict):
+        register.change_person("p1", NOON, refuse)
+    assert register.person("p1") == a_person()
+    changed = register.change_person("p1", NOON, lambda person, _: replace(person, display_name="another", grants=()))
+
+    assert changed == register.person("p1") == replace(a_person(), display_name="another", grants=())
+    assert ([one.person_id for one in seen[0].people], [one.token_id for one in seen[0].tokens]) == (["p1", "p2"], ["t1"])
+
+
+@pytest.mark.parametrize("state", PersonState)
+def test_register_revokes_tokens_of_who_is_disabled_or_deleted(register: Register, state: PersonState) -> None:
+    """Of that person alone; those that were revoked before keep their time, and those of who is gone rest."""
+    register.add_person(a_person())
+    for token in (a_token(), a_token("t2"), a_token("t3", person_id="p2")):
+        register.add_token(token)
+    register.revoke_token("t2", NOON, lambda _: None)
+
+    register.change_person("p1", NOON + dt.timedelta(minutes=1), lambda person, _: person.shut_out(state))
+
+    ends = NOON + dt.timedelta(minutes=1) if state in ("disabled", "deleted") else None
+    assert {token.token_id: token.revoked for token in register.tokens()} == {"t1": ends, "t2": NOON, "t3": None}
 
 
 def test_register_adds_only_one_first_person(register: Register) -> None:
@@ -117,7 +173,7 @@ def test_register_revokes_once_and_not_against_the_check(register: Register) -> 
     with pytest.raises(Conflict):
         register.revoke_token("t1", NOON, refuse)
     assert register.tokens()[0].revoked is None
-    register.revoke_token("t1", NOON, lambda tokens: seen.extend(token.token_id for token in tokens))
+    register.revoke_token("t1", NOON, lambda everybody: seen.extend(token.token_id for token in everybody.tokens))
     register.revoke_token("t1", NOON + dt.timedelta(minutes=1), lambda _: None)
 
     assert seen == ["t1"]
@@ -158,8 +214,9 @@ def test_a_first_start_on_real_parts_makes_an_administrator_who_gets_in(tmp_path
     directory.close()
     again = build(settings(tmp_path))
 
-    assert again.handlers.authorize(fingerprint(told["token"]), "administer")["person"] == told["user"] == "admin"
-    assert again.handlers.figures() == {"people": 1, "tokens": 1}
+    assert again.do.gate.authorize(fingerprint(told["token"]), "administer")["person"] == told["user"] == "admin"
+    assert again.do.sessions.log_in("admin", told["password"], fingerprint("s"), "127.0.0.1", "")["person"] == "admin"
+    assert again.do.figures() == {"people": 1, "tokens": 1, "sessions": 1, "audit_entries": 0}
     assert kept.startswith("$argon2id$")
     assert argon2.PasswordHasher().verify(kept, told["password"])
     assert not (tmp_path / "secrets" / "first-admin.json").exists()
@@ -194,8 +251,8 @@ def test_a_crash_between_file_and_commit_neither_loses_nor_doubles_the_administr
     assert FirstStart(register, FirstAdminFile(path), FakePasswords(), FakeClock()).run()
     told = json.loads(path.read_text())
 
-    assert register.find_token(fingerprint(lost["token"])) is None
-    assert register.find_token(fingerprint(told["token"])) is not None
+    assert register.bearer(fingerprint(lost["token"])) is None
+    assert register.bearer(fingerprint(told["token"])) is not None
     assert register.counts() == {"people": 1, "tokens": 1}
 
 
@@ -222,5 +279,5 @@ def test_two_first_starts_at_once_make_one_administrator(tmp_path: Path, databas
         start.join(30)
 
     assert sorted(made) == [False, True]
-    assert register.find_token(fingerprint(json.loads(path.read_text())["token"])) is not None
+    assert register.bearer(fingerprint(json.loads(path.read_text())["token"])) is not None
     assert register.counts() == {"people": 1, "tokens": 1}

@@ -26,6 +26,7 @@ from shared.testing.waiting import wait_for
 from tests.integration.notify_receivers import receiver
 
 REPOSITORY = Path(__file__).parents[2]
+NO_WISH = {"rights": None, "person": None, "valid_seconds": None, "never_expires": False}
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +66,22 @@ def test_the_directory_process_opens_its_doors_to_the_first_administrator(broker
     with running("directory", tmp_path, broker.uri()) as client:
         told = json.loads((tmp_path / "secrets" / "first-admin.json").read_text())
         me = client.call("directory", "authorize", token_sha256=fingerprint(told["token"]), right="administer")
-        made = client.call("directory", "create_token", name="autopkg", role="uploader", created_by=me["person"], valid_seconds=None)
+        made = client.call("directory", "create_token", name="autopkg", grants=[{"role": "uploader"}], maker=me, **NO_WISH)
 
         with pytest.raises(Forbidden):
             client.call("directory", "authorize", token_sha256=fingerprint(made["token"]), right="administer")
         with pytest.raises(Conflict) as conflict:
-            client.call("directory", "revoke_token", token_id=me["token_id"])
-        client.call("directory", "revoke_token", token_id=made["token_id"])
+            client.call("directory", "revoke_token", token_id=me["token_id"], of=None)
+        client.call("directory", "revoke_token", token_id=made["token_id"], of=me["person_id"])
         with pytest.raises(Unauthenticated):
             client.call("directory", "authorize", token_sha256=fingerprint(made["token"]), right="view")
-        assert [item["state"] for item in client.call("directory", "list_tokens")["items"]] == ["revoked", "active"]
-        assert client.call("directory", "figures") == {"people": 1, "tokens": 2, "audit_entries": 0}
+        session = {"session_sha256": fingerprint("s"), "address": "127.0.0.1", "agent": ""}
+        assert client.call("directory", "log_in", name="admin", password=told["password"], **session)["person"] == "admin"
+        assert client.call("directory", "authorize_session", session_sha256=fingerprint("s"), right="administer")["person"] == "admin"
+        with pytest.raises(Unauthenticated):
+            client.call("directory", "log_in", name="admin", password="a guess", **session)
+        assert [item["state"] for item in client.call("directory", "list_tokens", of=None)["items"]] == ["revoked", "active"]
+        assert client.call("directory", "figures") == {"people": 1, "tokens": 2, "sessions": 1, "audit_entries": 0}
 
     log = (tmp_path / "directory.log").read_text()
     assert conflict.value.code == "LAST_ADMINISTRATOR"

@@ -12,6 +12,7 @@ from shared.core.times import rfc3339
 from shared.runtime.broker import PrivateBroker
 from shared.testing.instance import Instance
 from shared.testing.mesh import make_current
+from shared.testing.people import token_of
 from shared.testing.sites import (
     bytes_fetched,
     download,
@@ -49,8 +50,7 @@ def sites(broker: PrivateBroker, vhost_names: Iterator[str], tmp_path_factory: p
 
 def _token(instance: Instance, name: str) -> dict[str, str]:
     """Headers of another administrator."""
-    made = instance.api("POST", "/tokens", json={"name": name, "role": "administrator"}, expect=201).json()
-    return {"Authorization": f"Bearer {made['token']}"}
+    return {"Authorization": f"Bearer {token_of(instance, name)}"}
 
 
 def _promote(instance: Instance, reference: str, **wish: str) -> dict[str, Any]:

@@ -1,36 +1,44 @@
-"""The Admin API but uploads and dead letters: subscriptions and tokens here, the rest in `admin_….py`. See `docs/admin-api.md`."""
+"""The Admin API but uploads and dead letters: subscriptions here, the rest in `admin_….py`. See `docs/admin-api.md`."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
-from services.api_gateway.http import admin_mesh, admin_packages, admin_peers, admin_staging
+from services.api_gateway.http import (
+    admin_directory,
+    admin_mesh,
+    admin_packages,
+    admin_peers,
+    admin_people,
+    admin_sessions,
+    admin_staging,
+)
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.cookies import SessionCookie
 from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Limit
 from shared.contracts.admin.instance import (
     DeliveryList,
     NewSubscription,
-    NewToken,
     SubscriptionList,
     SubscriptionWish,
-    TokenList,
-    TokenWish,
 )
 
 
-def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
+def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie: SessionCookie) -> Blueprint:
     """All of them."""
     api = Blueprint("admin", __name__, url_prefix="/api/v1")
     api.register_blueprint(admin_packages.doors(services, settings, guard))
     api.register_blueprint(admin_staging.doors(services, guard))
     api.register_blueprint(admin_peers.doors(services, guard))
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
+    api.register_blueprint(admin_directory.doors(services, guard))
+    api.register_blueprint(admin_people.doors(services, guard))
+    api.register_blueprint(admin_sessions.doors(services, guard, cookie))
     _subscriptions(api, services, guard)
-    _tokens(api, services, guard)
     return api
 
 
@@ -64,31 +72,3 @@ def _subscriptions(api: Blueprint, services: Services, guard: Guard) -> None:
     def list_deliveries() -> Response:
         """List what was sent to subscribers, newest first."""
         return jsonify(services.call("notify", "list_deliveries", limit=read_query(Limit).limit))
-
-
-def _tokens(api: Blueprint, services: Services, guard: Guard) -> None:
-    @api.post("/tokens")
-    @guard.requires("administer")
-    @described(body=TokenWish, answers={201: NewToken})
-    def create_token() -> tuple[Response, int]:
-        """Make an API token; the answer holds its text, this once."""
-        wish = read(TokenWish)
-        made = services.call(
-            "directory", "create_token", name=wish.name, role=wish.role, created_by=g.person, valid_seconds=wish.valid_seconds
-        )
-        return jsonify(made), 201
-
-    @api.get("/tokens")
-    @guard.requires("administer")
-    @described(answers={200: TokenList})
-    def list_tokens() -> Response:
-        """List the API tokens, without their text."""
-        return jsonify(services.call("directory", "list_tokens"))
-
-    @api.delete("/tokens/<token_id>")
-    @guard.requires("administer")
-    @described(answers={204: None})
-    def revoke_token(token_id: str) -> tuple[str, int]:
-        """Revoke an API token for good."""
-        services.call("directory", "revoke_token", token_id=token_id)
-        return "", 204

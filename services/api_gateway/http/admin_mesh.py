@@ -77,7 +77,7 @@ def _instances(api: Blueprint, services: Services, guard: Guard) -> None:
         return jsonify(services.call("storage", "rotate_key", person=g.person))
 
     @api.get("/audit")
-    @guard.requires("administer")
+    @guard.requires("audit")
     @described(query=Page, answers={200: AuditPage})
     def list_audit() -> Response:
         """List the audit log, newest first."""

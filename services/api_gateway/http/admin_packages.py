@@ -51,42 +51,44 @@ def _looking(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> 
 
 def _changing(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/tags")
-    @guard.requires("administer")
+    @guard.requires("tag")
     @described(body=Tagging, answers={200: Package})
     def retag(reference: str) -> Response:
         """Replace all staging tags of a package."""
         wanted = read(Tagging).tags
-        return jsonify(shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person)))
+        return jsonify(
+            shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person, within=g.within))
+        )
 
     @api.delete("/packages/<name:reference>")
-    @guard.requires("administer")
+    @guard.requires("delete")
     @described(answers={200: Package})
     def delete(reference: str) -> Response:
         """Delete a package, everywhere; for some days it can be brought back."""
-        return jsonify(shown.package(services.call("storage", "delete_package", reference=reference, person=g.person)))
+        return jsonify(shown.package(services.call("storage", "delete_package", reference=reference, person=g.person, within=g.within)))
 
     @api.post("/packages/<reference>/undelete")
-    @guard.requires("administer")
+    @guard.requires("delete")
     @described(answers={200: Package})
     def undelete(reference: str) -> Response:
         """Bring a deleted package back, everywhere."""
-        return jsonify(shown.package(services.call("storage", "undelete_package", reference=reference, person=g.person)))
+        return jsonify(shown.package(services.call("storage", "undelete_package", reference=reference, person=g.person, within=g.within)))
 
 
 def _versions(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/raise")
-    @guard.requires("administer")
+    @guard.requires("raise")
     @described(answers={200: Package})
     def raise_version(reference: str) -> Response:
         """Make a package current for its name, everywhere."""
-        return jsonify(shown.package(services.call("storage", "raise_package", reference=reference, person=g.person)))
+        return jsonify(shown.package(services.call("storage", "raise_package", reference=reference, person=g.person, within=g.within)))
 
     @api.post("/names/<name>/rollback")
-    @guard.requires("administer")
+    @guard.requires("raise")
     @described(body=Rollback, answers={200: Package})
     def roll_back(name: str) -> Response:
         """Make an earlier version of a name current again, everywhere."""
         wish = read(Rollback)
         history = services.call("storage", "list_history", name=name)["items"]
         chosen = versions.version_named(history, wish.to) if wish.to is not None else versions.version_before(history)
-        return jsonify(shown.package(services.call("storage", "raise_package", reference=chosen, person=g.person)))
+        return jsonify(shown.package(services.call("storage", "raise_package", reference=chosen, person=g.person, within=g.within)))

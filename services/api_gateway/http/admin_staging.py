@@ -23,13 +23,13 @@ def doors(services: Services, guard: Guard) -> Blueprint:
 
 def _asking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/packages/<reference>/promote")
-    @guard.requires("administer")
+    @guard.requires("promote")
     @described(body=PromotionWish, answers={201: Promotion})
     def promote(reference: str) -> tuple[Response, int]:
         """Promote a package to a stage; at once or at a time, after approval where that is set."""
         wish = read(PromotionWish)
         at = rfc3339_or_none(wish.at)
-        promotion = services.call("storage", "promote_package", reference=reference, stage=wish.to, at=at, person=g.person)
+        promotion = services.call("storage", "promote_package", reference=reference, stage=wish.to, at=at, person=g.person, within=g.within)
         return jsonify(promotion), 201
 
     @api.get("/promotions")
@@ -42,16 +42,18 @@ def _asking(api: Blueprint, services: Services, guard: Guard) -> None:
 
 def _deciding(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/promotions/<promotion_id>/approve")
-    @guard.requires("administer")
+    @guard.requires("approve")
     @described(answers={200: Promotion})
     def approve(promotion_id: str) -> Response:
         """Approve a promotion that somebody else asked for."""
-        return jsonify(services.call("storage", "approve_promotion", promotion_id=promotion_id, person=g.person))
+        return jsonify(services.call("storage", "approve_promotion", promotion_id=promotion_id, person=g.person, within=g.within))
 
     @api.post("/promotions/<promotion_id>/reject")
-    @guard.requires("administer")
+    @guard.requires("approve")
     @described(body=Rejection, answers={200: Promotion})
     def reject(promotion_id: str) -> Response:
         """Reject a promotion."""
         reason = read(Rejection).reason
-        return jsonify(services.call("storage", "reject_promotion", promotion_id=promotion_id, person=g.person, reason=reason))
+        return jsonify(
+            services.call("storage", "reject_promotion", promotion_id=promotion_id, person=g.person, within=g.within, reason=reason)
+        )

@@ -21,6 +21,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _KEPT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PROBLEMS = {"description": "what is wrong, and what to do", "content": {"application/problem+json": {"schema": "Problem"}}}
+_SESSION = {"type": "apiKey", "in": "cookie", "name": "__Host-odst-session", "description": "a session; changes need X-Ods-Csrf too"}
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -44,6 +45,7 @@ def document(app: Flask) -> dict[str, Any]:
         servers=[{"url": "/"}],
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "an API token"})
+    spec.components.security_scheme("session", _SESSION)
     found = list(operations(app))
     for name, schema in _schemas([Problem, *_models(description for _, _, description, _ in found)]).items():
         spec.components.schema(name, schema)
@@ -105,7 +107,7 @@ def _operation(path: str, method: str, description: Description, right: str | No
         "responses": {str(status): _answer(status, what) for status, what in description.answers.items()} | {"default": _PROBLEMS},
     }
     if right is not None:
-        operation |= {"security": [{"bearer": []}], "x-odst-right": right}
+        operation |= {"security": [{"bearer": []}, {"session": []}], "x-odst-right": right}
     else:
         operation["security"] = []
     if description.body is not None:

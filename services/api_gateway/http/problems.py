@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.InsufficientSpace, 507),
+    (errors.TooMany, 429),
     (errors.ServiceTimeout, 504),
     (errors.ServiceUnavailable, 503),
     (errors.PeerUnreachable, 502),
@@ -74,6 +75,8 @@ def answer(error: OdstError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="odst"'
     if status in (503, 504, 507):
         headers["Retry-After"] = "5"
+    if isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return problem(status, error.code, error.message, headers)
 
 

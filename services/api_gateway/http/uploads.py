@@ -73,7 +73,7 @@ class Receiver:
 
     @contextmanager
     def _begun(self, name: str, size: int | None, tags: list[str]) -> Iterator[str]:
-        begun = self.services.call("storage", "begin_upload", name=name, size=size, uploaded_by=g.person, tags=tags)
+        begun = self.services.call("storage", "begin_upload", name=name, size=size, uploaded_by=g.person, tags=tags, within=g.within)
         upload_id: str = begun["upload_id"]
         try:
             yield upload_id

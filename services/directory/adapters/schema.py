@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -10,10 +10,19 @@ PEOPLE = Table(
     "people",
     METADATA,
     Column("person_id", String(36), primary_key=True),
-    Column("name", String(120), nullable=False, unique=True),
-    Column("role", String(20), nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("source", String(20), nullable=False),
+    Column("grants", Text, nullable=False),
     Column("created", String(32), nullable=False),
+    Column("password_hash", Text),
+    Column("display_name", Text, nullable=False),
+    Column("email", Text),
+    Column("state", String(10), nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("seen", String(32)),
+    Column("last_login", String(32)),
 )
 
 TOKENS = Table(
@@ -21,13 +30,45 @@ TOKENS = Table(
     METADATA,
     Column("token_id", String(36), primary_key=True),
     Column("name", String(120), nullable=False),
-    Column("role", String(20), nullable=False),
+    Column("person_id", String(36), nullable=False, index=True),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("created_by", String(120), nullable=False),
     Column("created", String(32), nullable=False),
+    Column("grants", Text),
+    Column("rights", Text),
     Column("expires", String(32)),
     Column("last_used", String(32)),
     Column("revoked", String(32)),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("session_id", String(36), primary_key=True),
+    Column("person_id", String(36), nullable=False, index=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("epoch", Integer, nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("last_used", String(32), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("agent", Text, nullable=False),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("key", String(80), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last", String(32), nullable=False),
+    Column("blocked_until", String(32), nullable=False),
+)
+
+GROUP_GRANTS = Table(
+    "group_grants",
+    METADATA,
+    Column("grant_id", String(36), primary_key=True),
+    Column("group", Text, nullable=False),
+    Column("grant", Text, nullable=False),
 )
 
 AUDIT = Table(

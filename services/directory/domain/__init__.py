@@ -1,1 +1,1 @@
-"""Rights, people and tokens."""
+"""Rights, people, tokens, sessions, and what slows down who guesses."""

@@ -3,9 +3,10 @@
 ::
 
     active ──▶ expired     by the clock
-       └─────▶ revoked     by an administrator, for good
+       └─────▶ revoked     by its person or an administrator, or because its person was disabled; for good
 
-A token is found by its SHA-256; with that many random bits a plain digest needs neither salt nor slowness.
+A token is found by its SHA-256; with that many random bits a plain digest needs neither salt nor slowness. It belongs to a person,
+or to a service, and never opens more than they may do at that moment.
 """
 
 from __future__ import annotations
@@ -16,24 +17,23 @@ import re
 import secrets
 import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.directory.domain.rights import Role
-from shared.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from services.directory.domain.rights import Allowed, Grant, Limit, Right, allowed, both
+from shared.core.errors import InvalidInput, Unauthenticated
 
 TOKEN_PREFIX = "odst_"  # noqa: S105 - the recognisable start of a token, so that secret scanners find a leaked one
 TOKEN_CHARACTERS = 40
 MAX_NAME_CHARACTERS = 80
-MAX_VALID_SECONDS = 10 * 366 * 86400
 LAST_USED_INTERVAL = dt.timedelta(minutes=1)
 """How often the last use of one token is written at most."""
 _ALPHABET = string.ascii_letters + string.digits
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
-_REFUSAL = "no valid API token was presented"
+REFUSAL = "no valid API token or session was presented"
 
 
 class TokenState(StrEnum):
@@ -50,10 +50,14 @@ class Token:
 
     token_id: str
     name: str
-    role: Role
+    person_id: str
     sha256: str
     created_by: str
     created: dt.datetime
+    grants: tuple[Grant, ...] | None = None
+    """What it may do at most; none for all that its person may."""
+    rights: frozenset[Right] | None = None
+    """If there are some: these alone."""
     expires: dt.datetime | None = None
     last_used: dt.datetime | None = None
     revoked: dt.datetime | None = None
@@ -65,6 +69,15 @@ class Token:
         if self.expires is not None and self.expires <= now:
             return TokenState.EXPIRED
         return TokenState.ACTIVE
+
+    def narrowed(self, person: Allowed, here: Collection[str]) -> dict[Right, Limit]:
+        """What it opens, if its person is allowed that much."""
+        found = dict(person) if self.grants is None else both(person, allowed(self.grants, here))
+        return found if self.rights is None else {right: limit for right, limit in found.items() if right in self.rights}
+
+    def gives(self, right: Right, here: Collection[str]) -> bool:
+        """True if its own limits leave a right open, within whatever tags."""
+        return right in self.narrowed(dict.fromkeys(Right), here)
 
     def use_is_worth_writing(self, now: dt.datetime) -> bool:
         """True if the last written use is old enough."""
@@ -88,7 +101,7 @@ def checked_fingerprint(value: Any) -> str:
         Unauthenticated: the same as for an unknown token.
     """
     if not isinstance(value, str) or not _SHA256_HEX.fullmatch(value):
-        raise Unauthenticated(_REFUSAL)
+        raise Unauthenticated(REFUSAL)
     return value
 
 
@@ -99,7 +112,7 @@ def usable(token: Token | None, now: dt.datetime) -> Token:
         Unauthenticated: in one constant sentence, whether it is unknown, expired or revoked.
     """
     if token is None or token.state(now) is not TokenState.ACTIVE:
-        raise Unauthenticated(_REFUSAL)
+        raise Unauthenticated(REFUSAL)
     return token
 
 
@@ -115,29 +128,39 @@ def checked_name(name: Any) -> str:
     return text
 
 
-def expiry(created: dt.datetime, valid_seconds: Any) -> dt.datetime | None:
-    """When a token of that validity expires; None for one that does not.
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long tokens are valid."""
+
+    default: dt.timedelta
+    longest: dt.timedelta
+
+    def expiry(self, now: dt.datetime, valid_seconds: Any, latest: dt.datetime | None) -> dt.datetime:
+        """When a token expires that is made now; without a wish, after the default.
+
+        `latest` is when the token expires with which it is made, if there is one: it does not outlive that.
+
+        Raises:
+            InvalidInput: VALIDITY_INVALID, if the wish is no whole number of seconds, or longer than is allowed.
+        """
+        most = self.longest if latest is None else min(self.longest, latest - now)
+        if valid_seconds is None:
+            return now + min(self.default, most)
+        if type(valid_seconds) is not int or not 0 < valid_seconds <= most.total_seconds():
+            raise InvalidInput(
+                f"valid_seconds is a whole number from 1 to {int(most.total_seconds())} here, or left out", "VALIDITY_INVALID"
+            )
+        return now + dt.timedelta(seconds=valid_seconds)
+
+
+def read_rights(values: Any) -> frozenset[Right] | None:
+    """A list of rights from outside.
 
     Raises:
-        InvalidInput: VALIDITY_INVALID, if it is no whole number of seconds between 1 and ten years.
+        InvalidInput: RIGHT_UNKNOWN.
     """
-    if valid_seconds is None:
+    if values is None:
         return None
-    if type(valid_seconds) is not int or not 0 < valid_seconds <= MAX_VALID_SECONDS:
-        raise InvalidInput(f"valid_seconds is a whole number from 1 to {MAX_VALID_SECONDS}, or left out", "VALIDITY_INVALID")
-    return created + dt.timedelta(seconds=valid_seconds)
-
-
-def check_revocation(token_id: str, tokens: Iterable[Token], now: dt.datetime) -> None:
-    """Refuse to revoke what must stay.
-
-    Raises:
-        NotFound: if there is no such token.
-        Conflict: LAST_ADMINISTRATOR, if nobody could administer this instance any more.
-    """
-    known = {token.token_id: token for token in tokens}
-    if token_id not in known:
-        raise NotFound(f"there is no token {token_id[:40]!r}")
-    open_doors = {token.token_id for token in known.values() if token.role is Role.ADMINISTRATOR and token.state(now) is TokenState.ACTIVE}
-    if open_doors == {token_id}:
-        raise Conflict("this is the last usable administrator token: create another one first", "LAST_ADMINISTRATOR")
+    if not isinstance(values, list | tuple) or not values:
+        raise InvalidInput("rights are a list of at least one, or left out", "RIGHT_UNKNOWN")
+    return frozenset(Right.parse(value) for value in values)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from services.storage.domain.narrowing import Within
 from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.handlers.describing import find_package
@@ -32,20 +33,25 @@ class PromotionHandlers:
     clock: Clock
     stewards: StewardHandlers
 
-    def promote(self, reference: str, stage: str | None, at: str | None, person: str) -> dict[str, Any]:
+    def promote(self, reference: str, stage: str | None, at: str | None, person: str, within: object = None) -> dict[str, Any]:
         """Ask for a promotion; without a stage, to the one after the package's present stage.
+
+        `within` are the tags that this person may add, if not all.
 
         Raises:
             InvalidInput: STAGE_UNKNOWN, or TIME_INVALID.
             Conflict: STAGE_UNCLEAR, if there is no next one, or the package goes everywhere already; ALREADY_THERE; PACKAGE_DELETED.
+            Forbidden: OUTSIDE_GRANT.
         """
-        package, now = find_package(self.catalogue, reference), self.clock()
+        package, now, narrow = find_package(self.catalogue, reference), self.clock(), Within.read(within)
         wanted = self._stage(package, stage)
         due = _read_time(at, now)
         waits = wanted in self.stewards.approval_stages
         state = PromotionState.WAITS_FOR_APPROVAL if waits else PromotionState.SCHEDULED
         promotion = Promotion(str(uuid.uuid4()), package.package_id, package.name, wanted, person, now, due, state)
         with self.catalogue.changing() as changes:
+            present = (changes.package(package.package_id) or package).tags
+            narrow.check_retag(present, present | {wanted})
             changes.save_promotion(promotion)
             changes.dispatch(_requested(promotion))
         log.info("promotion_requested", promotion_id=promotion.promotion_id, name=package.name, stage=wanted, person=person)
@@ -63,29 +69,36 @@ class PromotionHandlers:
         _check_can_widen(package)
         return wanted
 
-    def approve(self, promotion_id: str, person: str) -> dict[str, Any]:
+    def approve(self, promotion_id: str, person: str, within: object = None) -> dict[str, Any]:
         """A second person agrees.
 
         Raises:
             NotFound: if there is no such promotion.
             Conflict: PROMOTION_ENDED.
-            Forbidden: SAME_PERSON.
+            Forbidden: SAME_PERSON; OUTSIDE_GRANT, if the stage is not one of those `within`.
         """
+        narrow = Within.read(within)
         with self.catalogue.changing() as changes:
-            promotion = _existing(changes, promotion_id).approved(person)
+            promotion = _existing(changes, promotion_id)
+            narrow.check_stage(promotion.stage)
+            promotion = promotion.approved(person)
             changes.save_promotion(promotion)
         log.info("promotion_approved", promotion_id=promotion_id, person=person)
         return describe_promotion(self._done_if_due(promotion))
 
-    def reject(self, promotion_id: str, person: str, reason: str) -> dict[str, Any]:
+    def reject(self, promotion_id: str, person: str, reason: str, within: object = None) -> dict[str, Any]:
         """It is not to be; whoever asked may take it back this way too.
 
         Raises:
             NotFound: if there is no such promotion.
             Conflict: PROMOTION_ENDED.
+            Forbidden: OUTSIDE_GRANT.
         """
+        narrow = Within.read(within)
         with self.catalogue.changing() as changes:
-            promotion = _existing(changes, promotion_id).rejected(person, reason, self.clock())
+            promotion = _existing(changes, promotion_id)
+            narrow.check_stage(promotion.stage)
+            promotion = promotion.rejected(person, reason, self.clock())
             changes.save_promotion(promotion)
             changes.dispatch(_ended(promotion))
         return describe_promotion(promotion)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.storage.domain.facts import Facts, KeptMeta, facts_of, horizon, latest_stamps, merged, moments
+from services.storage.domain.narrowing import Within
 from services.storage.domain.package import Package
 from services.storage.handlers.describing import describe_package, find_package
 from services.storage.handlers.settling import Round, Settler
@@ -39,19 +40,20 @@ class StewardHandlers:
     stages: Stages
     approval_stages: frozenset[str]
 
-    def retag(self, reference: str, tags: object, person: str) -> dict[str, Any]:
-        """Replace the staging tags of a package.
+    def retag(self, reference: str, tags: object, person: str, within: object = None) -> dict[str, Any]:
+        """Replace the staging tags of a package; `within` are those that this person may add and take off, if not all.
 
         Raises:
             InvalidInput: TAG_INVALID or STAGE_UNKNOWN.
             Conflict: APPROVAL_NEEDED, if it would add a stage that a second person must approve.
-            Forbidden: NOT_STEWARD, if the package's origin does not let us.
+            Forbidden: NOT_STEWARD, if the package's origin does not let us; OUTSIDE_GRANT.
         """
-        wanted = self.stages.check(tags)
+        wanted, narrow = self.stages.check(tags), Within.read(within)
         package = find_package(self.catalogue, reference)
-        return self.write(package.package_id, MetaField.TAGS, lambda present: self._retagged(present, wanted), person)
+        return self.write(package.package_id, MetaField.TAGS, lambda present: self._retagged(present, wanted, narrow), person)
 
-    def _retagged(self, package: Package, wanted: frozenset[str]) -> tuple[str, ...]:
+    def _retagged(self, package: Package, wanted: frozenset[str], narrow: Within) -> tuple[str, ...]:
+        narrow.check_retag(package.tags, wanted)
         guarded = sorted((wanted - package.tags) & self.approval_stages)
         if not wanted and package.tags:
             guarded = sorted(self.approval_stages)
@@ -59,36 +61,42 @@ class StewardHandlers:
             raise Conflict(f"{guarded[0]} needs the approval of a second person: ask for a promotion instead", "APPROVAL_NEEDED")
         return tuple(sorted(wanted))
 
-    def delete(self, reference: str, person: str) -> dict[str, Any]:
-        """Delete a package everywhere; its bytes stay in the trash for a time. Deleting it twice is deleting it once."""
+    def delete(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
+        """Delete a package everywhere; its bytes stay in the trash for a time. Deleting it twice is deleting it once.
+
+        Raises:
+            Forbidden: NOT_STEWARD; OUTSIDE_GRANT, if it has other tags than those `within`.
+        """
         package = find_package(self.catalogue, reference)
         if package.deleted:
             return describe_package(package)
-        return self.write(package.package_id, MetaField.DELETED, lambda _: True, person)
+        return self.write(package.package_id, MetaField.DELETED, _if_within(within, value=True), person)
 
-    def undelete(self, reference: str, person: str) -> dict[str, Any]:
+    def undelete(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
         """Bring a deleted package back, everywhere.
 
         Raises:
             Conflict: NOT_DELETED; or BYTES_GONE, if the time in the trash is over and the bytes are not here.
+            Forbidden: as above.
         """
         package = find_package(self.catalogue, reference)
         if package.deleted is None:
             raise Conflict(f"{package.name} is not deleted", "NOT_DELETED")
         if not package.bytes_here and self.clock() > package.deleted.time + self.settler.house().trash:
             raise Conflict(f"the bytes of {package.name} are no longer in the trash: upload it again", "BYTES_GONE")
-        return self.write(package.package_id, MetaField.DELETED, lambda _: False, person)
+        return self.write(package.package_id, MetaField.DELETED, _if_within(within, value=False), person)
 
-    def raise_(self, reference: str, person: str) -> dict[str, Any]:
+    def raise_(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
         """Make a package current for its name, whatever came after it: the way back to an earlier version, and forth again.
 
         Raises:
             Conflict: PACKAGE_DELETED, if it is deleted.
+            Forbidden: as above.
         """
         package = find_package(self.catalogue, reference)
         if package.deleted:
             raise Conflict(f"{package.name} is deleted: undelete it first", "PACKAGE_DELETED")
-        return self.write(package.package_id, MetaField.RAISED, lambda _: True, person)
+        return self.write(package.package_id, MetaField.RAISED, _if_within(within, value=True), person)
 
     def history(self, name: str) -> dict[str, Any]:
         """All packages of a name, the one of greatest precedence first.
@@ -175,6 +183,17 @@ class StewardHandlers:
     def _horizon(self, changes: Changes, package: Package, own: InstanceId) -> dt.datetime:
         named = changes.named(package.name)
         return horizon(named, [one for other in named for one in changes.meta_of(other.package_id)], own, self.clock())
+
+
+def _if_within(within: object, *, value: bool) -> Callable[[Package], MetaValue]:
+    """A value, for a package that somebody may touch: asked in the transaction of the write, for tags may change before it."""
+    narrow = Within.read(within)
+
+    def checked(package: Package) -> MetaValue:
+        narrow.check_package(package.tags)
+        return value
+
+    return checked
 
 
 def record_document(package: Package, facts: Facts | None) -> bytes:

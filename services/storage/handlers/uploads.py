@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.storage.domain.facts import facts_of, horizon, moments
+from services.storage.domain.narrowing import Within
 from services.storage.domain.package import Package, PackageState, already_here, creation_time
 from services.storage.domain.upload import Upload, UploadState
 from services.storage.handlers.packages import Offload
@@ -45,15 +46,17 @@ class UploadHandlers:
     stages: Stages
     approval_stages: frozenset[str]
 
-    def begin(self, name: str, size: int | None, uploaded_by: str, tags: object = ()) -> dict[str, Any]:
-        """Take note of an upload before its first byte.
+    def begin(self, name: str, size: int | None, uploaded_by: str, tags: object = (), within: object = None) -> dict[str, Any]:
+        """Take note of an upload before its first byte; `within` are the tags that this person may give it, if not all.
 
         Raises:
             InvalidInput: NAME_INVALID, SIZE_INVALID, TAG_INVALID, STAGE_UNKNOWN; TAGS_NEEDED, where stages need approval.
             Conflict: APPROVAL_NEEDED, if a stage is among the tags that a second person must approve.
+            Forbidden: OUTSIDE_GRANT, also for an upload without tags where only some are allowed.
             InsufficientSpace: if it does not fit.
         """
         package_name, born_with = PackageName.parse(name), self.stages.check(tags)
+        Within.read(within).check_package(born_with)
         if self.approval_stages and not born_with:
             raise InvalidInput("a package without tags would go everywhere, past the approval: name its first stage", "TAGS_NEEDED")
         guarded = sorted(born_with & self.approval_stages)

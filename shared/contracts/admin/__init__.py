@@ -5,7 +5,8 @@
     base        what all bodies, queries and answers have in common; problem details
     packages    packages, their history; uploads; promotions
     mesh        peers, invitations, transfers; matrix, plan, instances
-    instance    status, dead letters, subscriptions, deliveries, tokens, the audit log
+    instance    status, dead letters, subscriptions, deliveries, the audit log
+    people      people, services, groups, sessions, tokens
 
 The gateway reads and describes itself by these models, and the client (`odst_client`) reads answers by them. Answers may grow
 fields: whoever reads ignores what it does not know.

@@ -1,4 +1,4 @@
-"""The instance itself in the Admin API: status, dead letters, subscriptions, tokens, the audit log."""
+"""The instance itself in the Admin API: status, dead letters, subscriptions, the audit log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from shared.contracts.admin.base import Answer, Body, Bytes, Time
-
-Role = Literal["viewer", "uploader", "administrator"]
-"""What a token may do."""
-_YEAR = 366 * 24 * 3600
 
 
 class ReplayWish(Body):
@@ -24,14 +20,6 @@ class SubscriptionWish(Body):
 
     url: Annotated[str, StringConstraints(max_length=2000)]
     events: Annotated[list[Annotated[str, StringConstraints(max_length=80)]], Field(min_length=1, max_length=50)]
-
-
-class TokenWish(Body):
-    """What uses the token, what it may do, and for how long."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=60)]
-    role: Role
-    valid_seconds: Annotated[int, Field(gt=0, le=10 * _YEAR)] | None = None
 
 
 class Health(Answer):
@@ -148,30 +136,6 @@ class DeliveryList(Answer):
     """Deliveries, newest first."""
 
     items: list[Delivery]
-
-
-class Token(Answer):
-    """An API token without its text."""
-
-    token_id: str
-    name: str
-    role: str
-    created: Time
-    expires: Time | None
-    last_used: Time | None
-    state: Literal["active", "expired", "revoked"]
-
-
-class NewToken(Token):
-    """A token with its text, which is shown only once."""
-
-    token: str
-
-
-class TokenList(Answer):
-    """All tokens, newest first."""
-
-    items: list[Token]
 
 
 class AuditEntry(Answer):

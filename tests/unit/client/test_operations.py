@@ -21,7 +21,7 @@ NO_METHOD = {
 }
 OTHER_NAMES = {"id": "letter_id"}
 """Parameters whose name means something else in Python."""
-SAMPLES = {"str": "x", "Sequence[str]": ["test"], "Role": "viewer"}
+SAMPLES = {"str": "x", "Sequence[str]": ["test"], "RoleName": "viewer"}
 
 
 def _operations(client: Client) -> list[tuple[Operation, Callable[..., Any]]]:

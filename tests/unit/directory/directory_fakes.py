@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.directory.domain.audit import Entry
-from services.directory.domain.people import Credentials, Person
+from services.directory.domain.groups import GroupGrant
+from services.directory.domain.people import Credentials, Everybody, Person
+from services.directory.domain.sessions import Session
+from services.directory.domain.throttle import Failures, Rule
 from services.directory.domain.tokens import Token
 
 
@@ -15,26 +19,57 @@ from services.directory.domain.tokens import Token
 class FakeRegister:
     """`Register` in memory."""
 
-    people: list[Person] = field(default_factory=list)
+    kept_people: dict[str, Person] = field(default_factory=dict)
     kept: dict[str, Token] = field(default_factory=dict)
+    kept_sessions: dict[str, Session] = field(default_factory=dict)
     uses_written: int = 0
 
     def has_people(self) -> bool:
         """True if anybody was ever added."""
-        return bool(self.people)
+        return bool(self.kept_people)
 
     def add_first(self, person: Person, token: Token, hand_over: Callable[[], None]) -> bool:
         """Add the first person with a token."""
-        if self.people:
+        if self.kept_people:
             return False
         hand_over()
-        self.people.append(person)
+        self.kept_people[person.person_id] = person
         self.kept[token.token_id] = token
         return True
 
-    def find_token(self, sha256: str) -> Token | None:
-        """The token with this SHA-256."""
-        return next((token for token in self.kept.values() if token.sha256 == sha256), None)
+    def people(self) -> Sequence[Person]:
+        """All people, by name."""
+        return sorted(self.kept_people.values(), key=lambda person: person.key)
+
+    def person(self, person_id: str) -> Person | None:
+        """A person by id."""
+        return self.kept_people.get(person_id)
+
+    def named(self, key: str) -> Person | None:
+        """Who has, or had, this name."""
+        return next((person for person in self.kept_people.values() if person.key == key), None)
+
+    def add_person(self, person: Person) -> bool:
+        """Keep somebody new."""
+        if self.named(person.key) is not None:
+            return False
+        self.kept_people[person.person_id] = person
+        return True
+
+    def change_person(self, person_id: str, when: dt.datetime, change: Callable[[Person, Everybody], Person]) -> Person:
+        """Replace a person, and end what they must lose."""
+        changed = change(self.kept_people[person_id], self._everybody())
+        self.kept_people[person_id] = changed
+        for session in [one for one in self.kept_sessions.values() if one.person_id == person_id and one.epoch != changed.epoch]:
+            del self.kept_sessions[session.session_id]
+        for token in [one for one in self.kept.values() if one.person_id == person_id and changed.tokens_end]:
+            self.kept[token.token_id] = replace(token, revoked=token.revoked or when)
+        return changed
+
+    def bearer(self, sha256: str) -> tuple[Token, Person] | None:
+        """The token with this SHA-256, and whose it is."""
+        token = next((token for token in self.kept.values() if token.sha256 == sha256), None)
+        return None if token is None or token.person_id not in self.kept_people else (token, self.kept_people[token.person_id])
 
     def tokens(self) -> Sequence[Token]:
         """All tokens, newest first."""
@@ -50,15 +85,100 @@ class FakeRegister:
         self.kept[token_id] = replace(token, last_used=max(when, token.last_used or when))
         self.uses_written += 1
 
-    def revoke_token(self, token_id: str, when: dt.datetime, check: Callable[[Sequence[Token]], None]) -> None:
+    def revoke_token(self, token_id: str, when: dt.datetime, check: Callable[[Everybody], None]) -> None:
         """Revoke a token, unless `check` raises."""
-        check(self.tokens())
+        check(self._everybody())
         token = self.kept[token_id]
         self.kept[token_id] = replace(token, revoked=token.revoked or when)
 
     def counts(self) -> dict[str, int]:
         """Numbers of people and tokens."""
-        return {"people": len(self.people), "tokens": len(self.kept)}
+        return {"people": len(self.kept_people), "tokens": len(self.kept)}
+
+    def _everybody(self) -> Everybody:
+        return Everybody(self.people(), self.tokens())
+
+
+@dataclass
+class FakeSessions:
+    """`Sessions` in memory, beside a register."""
+
+    register: FakeRegister
+
+    def add(self, session: Session, created_before: dt.datetime, used_before: dt.datetime) -> None:
+        """Keep a new session; those whose time is over go."""
+        kept = self.register.kept_sessions
+        for over in [one for one in kept.values() if one.created < created_before or one.last_used < used_before]:
+            del kept[over.session_id]
+        kept[session.session_id] = session
+
+    def find(self, sha256: str) -> tuple[Session, Person] | None:
+        """The session with this SHA-256, and whose it is."""
+        found = next((one for one in self.register.kept_sessions.values() if one.sha256 == sha256), None)
+        person = self.register.person(found.person_id) if found else None
+        return (found, person) if found and person else None
+
+    def note_use(self, session_id: str, when: dt.datetime) -> None:
+        """Write when a session was last used."""
+        kept = self.register.kept_sessions
+        kept[session_id] = replace(kept[session_id], last_used=max(when, kept[session_id].last_used))
+
+    def of(self, person_id: str) -> Sequence[Session]:
+        """All sessions of a person, newest first."""
+        theirs = [one for one in self.register.kept_sessions.values() if one.person_id == person_id]
+        return sorted(theirs, key=lambda one: one.created, reverse=True)
+
+    def end(self, person_id: str, session_id: str) -> bool:
+        """Remove a session of this person."""
+        if session_id not in {one.session_id for one in self.of(person_id)}:
+            return False
+        del self.register.kept_sessions[session_id]
+        return True
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.register.kept_sessions)
+
+
+@dataclass
+class FakeAttempts:
+    """`Attempts` in memory."""
+
+    kept: dict[str, Failures] = field(default_factory=dict)
+
+    def begin(self, rules: Mapping[str, Rule], now: dt.datetime) -> dt.timedelta:
+        """Count an attempt, or say how long to wait."""
+        wait = max(rule.wait(self.kept.get(key), now) for key, rule in rules.items())
+        if not wait:
+            self.kept |= {key: rule.after_failure(self.kept.get(key), now) for key, rule in rules.items()}
+        return wait
+
+    def forget(self, key: str) -> None:
+        """Remember nothing under this key."""
+        self.kept.pop(key, None)
+
+    def give_back(self, rules: Mapping[str, Rule]) -> None:
+        """One attempt did not fail."""
+        self.kept |= {key: rule.after_success(self.kept[key]) for key, rule in rules.items() if key in self.kept}
+
+
+@dataclass
+class FakeGroupGrants:
+    """`GroupGrants` in memory."""
+
+    kept: dict[str, GroupGrant] = field(default_factory=dict)
+
+    def all(self) -> Sequence[GroupGrant]:
+        """All of them, by group."""
+        return sorted(self.kept.values(), key=lambda granted: (granted.key, granted.grant_id))
+
+    def add(self, granted: GroupGrant) -> None:
+        """Keep a new one."""
+        self.kept[granted.grant_id] = granted
+
+    def remove(self, grant_id: str) -> bool:
+        """Forget one."""
+        return self.kept.pop(grant_id, None) is not None
 
 
 @dataclass
@@ -95,9 +215,23 @@ class FakeHandOver:
         self.written.append(credentials)
 
 
+@dataclass
 class FakePasswords:
-    """Quick, and no secret."""
+    """Quick, and no secret; it counts what would take long."""
+
+    computed: int = 0
+    parameters: str = "new"
 
     def hash(self, password: str) -> str:
         """Anything but the password."""
-        return f"hash of {len(password)} characters"
+        self.computed += 1
+        return f"{self.parameters}:{hashlib.sha256(password.encode()).hexdigest()}"
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """True if it is that."""
+        self.computed += 1
+        return password_hash.partition(":")[2] == hashlib.sha256(password.encode()).hexdigest()
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """True if it was made otherwise."""
+        return not password_hash.startswith(f"{self.parameters}:")

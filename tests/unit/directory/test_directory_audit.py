@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.directory.domain.audit import Entry
-from services.directory.handlers import AuditTrail
+from services.directory.handlers.audit import AuditTrail
 from shared.contracts import events, generate, spine
 from shared.contracts.events import CatalogueRestoredV1, Envelope, PackageDeletedV1, PeerRevokedV1
 from shared.contracts.happening import Happening

@@ -13,11 +13,14 @@ from shared.contracts.rpc import ANSWERS
 from shared.core.errors import Conflict, Forbidden, NotFound, ServiceUnavailable
 from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
 
-RIGHTS = {"viewer": ("view",), "administrator": ("view", "administer")}
+VIEWER, ADMINISTRATOR = "viewer", "administrator"
+WITHIN = ["test"]
+"""The staging tags within which the caller may do what needs more than looking."""
 ID = "6f1c9a52-3b0e-4c59-9d0a-2f5f1f0f7a11"
 PACKAGE = {"package_id": ID, "name": "a b.pkg", "state": "published", "bytes_here": True, "created": "2026-01-02T00:00:00Z", "raised": None}
 SHOWN = {**PACKAGE, "url": "http://127.0.0.1:8080/packages/a%20b.pkg"}
 PROMOTION = {"promotion_id": "r1", "state": "scheduled"}
+FINDINGS = {"items": [{"step": "connect", "ok": True, "detail": "well"}]}
 OLD, OLDER = "0" * 8 + ID[8:], "1" * 8 + ID[8:]
 
 
@@ -130,6 +133,8 @@ CALLS = [
     Call("GET", "/plan", "view", "replication__plan", {"package_id": None, "tags": None}),
     Call("GET", "/instances", "view", "storage__list_instances", {}),
     _administer("POST", "/instance/rotate-key", "storage__rotate_key", {"person": "ada"}, answer={"old": "O", "new": "N"}),
+    _administer("POST", "/directory/test", "directory__examine_ldap", {"name": None}, answer=FINDINGS),
+    _administer("POST", "/directory/test", "directory__examine_ldap", {"name": "ada"}, {"name": "ada"}, answer=FINDINGS),
     Call("GET", "/audit?after=9&limit=5", "administer", "directory__list_audit", {"after": "9", "limit": 5}),
 ]
 
@@ -141,9 +146,9 @@ class Door:
         """The caller is ada, with this role."""
 
         def authorize(token_sha256: str, right: str) -> dict[str, str]:  # noqa: ARG001 - as the contract has it
-            if right not in RIGHTS[role]:
+            if role == VIEWER and right != "view":
                 raise Forbidden(f"a {role} may not {right}")
-            return {"person": "ada", "role": role, "token_id": "t"}
+            return {"person": "ada", "person_id": "a", "role": role, "token_id": "t", "within": WITHIN, "rights": {right: WITHIN}}
 
         self.services = ToldServices(directory__authorize=authorize, **answers)
         self._client = a_gateway(folder, self.services).client
@@ -167,8 +172,9 @@ def test_a_call_asks_one_question_as_the_contract_has_it(tmp_path: Path, call: C
 
     assert answer.status_code == call.status, answer.text
     service, method = call.asks.split("__")
-    assert door.asked() == [(service, method, call.arguments)]
-    assert set(call.arguments) == set(ANSWERS[service][method])
+    narrowed = {"within": WITHIN} if "within" in ANSWERS[service][method] else {}
+    assert door.asked() == [(service, method, call.arguments | narrowed)]
+    assert set(call.arguments | narrowed) == set(ANSWERS[service][method])
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
@@ -210,6 +216,8 @@ def test_a_refusal_of_a_service_comes_out_as_it_is(tmp_path: Path, call: Call) -
         ("POST", "/names/x/rollback", {"to": 3}, "BODY_INVALID"),
         ("POST", "/invitations", {"steward": 1}, "BODY_INVALID"),
         ("PATCH", "/peers/P", {}, "BODY_INVALID"),
+        ("POST", "/directory/test", {"name": ""}, "BODY_INVALID"),
+        ("POST", "/directory/test", {"user": "ada"}, "BODY_INVALID"),
         ("GET", "/plan?tags=test", None, "QUERY_INVALID"),
         ("GET", "/matrix?limit=201", None, "QUERY_INVALID"),
         ("GET", "/audit?limit=0", None, "QUERY_INVALID"),
@@ -264,7 +272,7 @@ def test_rolling_back_takes_the_version_that_was_made_before_the_current_one(tmp
     door = Door(tmp_path, storage__list_history={"items": history}, storage__raise_package=PACKAGE)
 
     assert door.ask("POST", "/names/x/rollback", {}).json == SHOWN
-    assert door.services.arguments("storage", "raise_package") == [{"reference": expected, "person": "ada"}]
+    assert door.services.arguments("storage", "raise_package") == [{"reference": expected, "person": "ada", "within": WITHIN}]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +302,7 @@ def test_a_version_can_be_named_even_without_its_bytes(tmp_path: Path) -> None:
     door = Door(tmp_path, storage__list_history=history, storage__raise_package=PACKAGE)
 
     assert door.ask("POST", "/names/x/rollback", {"to": OLD}).status_code == 200
-    assert door.services.arguments("storage", "raise_package") == [{"reference": OLD, "person": "ada"}]
+    assert door.services.arguments("storage", "raise_package") == [{"reference": OLD, "person": "ada", "within": WITHIN}]
 
 
 def test_the_matrix_is_a_page_of_packages_with_their_state_everywhere(tmp_path: Path) -> None:

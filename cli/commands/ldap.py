@@ -1,0 +1,28 @@
+"""The directory of accounts outside of the instance: LDAP or Active Directory."""
+
+from __future__ import annotations
+
+import click
+
+from cli.session import Session, with_session
+
+_COLUMNS = ("step", "ok", "detail")
+
+
+@click.group()
+def ldap() -> None:
+    """Accounts by LDAP or Active Directory."""
+
+
+@ldap.command("test")
+@click.option("--user", metavar="NAME", help="Also look for this person, and list their groups.")
+@with_session
+def try_connection(session: Session, user: str | None) -> None:
+    """Try the connection step by step, and say what to do about what failed. Exit code 1 if anything did."""
+    found = session.client.group_grants.try_directory(user)
+    session.show_rows(found, _COLUMNS, "Nothing was tried.")
+    if not all(step.ok for step in found):
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS = (ldap,)

@@ -1,0 +1,30 @@
+"""What a source of accounts outside of this instance (LDAP, Active Directory) says of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Somebody whom a source knows, and who proved it if a password was asked for."""
+
+    source: str
+    """Where the account is kept: `ldap`."""
+    name: str
+    """The name to log in with, as the source spells it."""
+    display_name: str
+    email: str | None
+    groups: frozenset[str]
+    """All groups, nested ones too; each by its distinguished name as the source spells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One step of a test of a connection, and what came of it."""
+
+    step: str
+    """Such as `connect`, `tls`, `bind`, `search`, `groups`."""
+    ok: bool
+    detail: str
+    """One sentence: what was found, and what to do if it is not well. Holds no secret."""

@@ -1,0 +1,1 @@
+"""What the directory does: lets in, keeps people and tokens, and writes down."""
