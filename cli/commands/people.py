@@ -1,4 +1,4 @@
-"""People and services, what groups outside mean here, and the sources of accounts."""
+"""People and services, and what groups outside mean here."""
 
 from __future__ import annotations
 

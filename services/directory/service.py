@@ -179,7 +179,7 @@ class DirectoryService:
     @answers
     def examine_ldap(self, name: str | None = None) -> Any:
         """Each step of a test of the connection to the directory of accounts, and what came of it."""
-        return self.wired.do.groups.examine(name)
+        return self.wired.do.outside.examine_ldap(name)
 
     @answers
     def figures(self) -> Any:

@@ -19,6 +19,7 @@ from services.directory.handlers.admitting import Clock, Gate
 from services.directory.handlers.audit import AuditTrail
 from services.directory.handlers.first_start import FirstStart
 from services.directory.handlers.logging_in import Recogniser, SessionHandlers, Throttle
+from services.directory.handlers.outside import AccountsOutside
 from services.directory.handlers.people import GroupHandlers, PasswordRules, PeopleHandlers
 from services.directory.handlers.tokens import TokenHandlers
 from services.directory.ports import Accounts, Attempts, AuditLog, GroupGrants, Here, Passwords, Register, Sessions
@@ -53,6 +54,7 @@ class Handlers:
     groups: GroupHandlers
     sessions: SessionHandlers
     audit: AuditTrail
+    outside: AccountsOutside
     refresh_after: dt.timedelta
 
     def figures(self) -> dict[str, int]:
@@ -77,9 +79,10 @@ def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
         gate,
         TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
         PeopleHandlers(register, outside.passwords, rules, here, clock),
-        GroupHandlers(outside.groups, outside.sources),
+        GroupHandlers(outside.groups),
         SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
         AuditTrail(outside.audit),
+        AccountsOutside(outside.sources),
         dt.timedelta(seconds=settings.accounts_refresh_seconds),
     )
 

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +18,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.directory.adapters.ldap_accounts import LdapAccounts
+from services.directory.adapters.ldap_connection import ServerFault, opened
+from services.directory.adapters.ldap_plan import trusted
+from services.directory.adapters.ldap_servers import Deadline
 from services.directory.domain.attempts import REFUSAL
 from services.directory.domain.distinguished_names import dn_key
 from shared.core.errors import ServiceUnavailable, Unauthenticated
 from shared.testing.certificates import Authority
-from shared.testing.slapd import MOST_FAILURES, PrivateSlapd
-from shared.testing.slapd_tree import JANE, PASSWORD, RING_A, RING_B, person
+from shared.testing.fakes.accounts import MOST_FAILURES
+from shared.testing.slapd import PrivateSlapd
+from shared.testing.slapd_tree import JANE, PASSWORD, READER, RING_A, RING_B, person
 from shared.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.promise("D6"), pytest.mark.timeout(60)]
@@ -172,6 +177,17 @@ def test_a_server_without_starttls_gets_no_password(slapd: PrivateSlapd) -> None
 
     assert b"1.3.6.1.4.1.1466.20037" in heard[0]
     assert slapd.reader_password.encode() not in b"".join(heard)
+
+
+def test_a_connection_that_broke_off_is_not_opened_anew(slapd: PrivateSlapd) -> None:
+    """D6: the library would do so by itself, without StartTLS, and send the password in the clear."""
+    plan = slapd.plan(slapd.url("ldap"), starttls=True)
+    deadline = Deadline(plan.timeout_seconds, time.monotonic)
+
+    with opened(plan.servers[0], plan, trusted(plan.ca_file), deadline) as session:
+        session._connection.strategy.close()
+        with pytest.raises(ServerFault, match="closed"):
+            session.bind(READER, slapd.reader_password)
 
 
 @pytest.mark.parametrize("name", INJECTIONS)

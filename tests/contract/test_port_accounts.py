@@ -15,8 +15,8 @@ from services.directory.domain.attempts import REFUSAL
 from services.directory.domain.distinguished_names import dn_key
 from services.directory.ports import Accounts
 from shared.core.errors import ServiceUnavailable, Unauthenticated
-from shared.testing.fakes.accounts import FakeAccounts
-from shared.testing.slapd import MOST_FAILURES, PrivateSlapd
+from shared.testing.fakes.accounts import MOST_FAILURES, FakeAccount, FakeAccounts, somebody
+from shared.testing.slapd import PrivateSlapd
 from shared.testing.slapd_tree import ADAS_GROUPS, PASSWORD, PLAIN_NAMES, STRANGE_NAMES
 
 WRONG = "not the password"
@@ -44,15 +44,14 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 
 def _in_memory() -> Source:
-    accounts = FakeAccounts({"ada": (ADA, PASSWORD)}, {"closed", "twin"}, MOST_FAILURES)
-    for name in (*PLAIN_NAMES, *STRANGE_NAMES, "closed"):
-        accounts.put(name, PASSWORD)
+    others = [somebody(name, PASSWORD) for name in (*PLAIN_NAMES, *STRANGE_NAMES, "twin")]
+    accounts = FakeAccounts([FakeAccount(ADA, PASSWORD), somebody("closed", PASSWORD, closed=True), *others])
 
     @contextmanager
     def away() -> Iterator[None]:
-        accounts.away = True
+        accounts.is_away = True
         yield
-        accounts.away = False
+        accounts.is_away = False
 
     return Source(accounts, away)
 

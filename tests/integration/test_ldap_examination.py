@@ -62,7 +62,7 @@ def test_the_settings_reach_the_service(slapd: PrivateSlapd, tmp_path: Path) -> 
     }
     wired = build(DirectorySettings.load(environment))
 
-    assert [item["ok"] for item in wired.do.groups.examine("ada")["items"]] == [True] * (len(ALL) + 1)
+    assert [item["ok"] for item in wired.do.outside.examine_ldap("ada")["items"]] == [True] * (len(ALL) + 1)
     wired.close()
 
 

@@ -1,8 +1,9 @@
 """One conversation with one server, by ldap3: the only file that knows how that library is used.
 
-Three of its habits are not ours. Its `receive_timeout` begins anew with each piece of an answer: here one deadline holds for all
+Four of its habits are not ours. Its `receive_timeout` begins anew with each piece of an answer: here one deadline holds for all
 (`_TimedSocket`). It checks no certificate unless told to, and host names by code of its own: here OpenSSL does, with SNI
-(`_StrictTls`). It lets passwords be prepared (SASLprep), which other clients do not: here they are sent as typed, in UTF-8.
+(`_StrictTls`). It lets passwords be prepared (SASLprep), which other clients do not: here they are sent as typed, in UTF-8. It opens
+a connection anew that was closed, without StartTLS: here that is an error.
 """
 
 from __future__ import annotations
@@ -112,6 +113,8 @@ class Session:
             ServerFault: if it does neither.
         """
         with _faults("bind"):
+            if self._connection.closed:  # ldap3 would open it anew, without StartTLS
+                raise ServerFault("bind", said="the connection is closed")
             self._connection.user, self._connection.authentication = dn, SIMPLE
             self._connection.password = password.encode()  # bytes are sent as they are
             try:

@@ -24,12 +24,7 @@ class GroupGrant:
     @property
     def key(self) -> str:
         """By which it is compared."""
-        return group_key(self.group)
-
-
-def group_key(group: str) -> str:
-    """What all spellings of one distinguished name have in common."""
-    return dn_key(group)
+        return dn_key(self.group)
 
 
 def checked_group(group: Any) -> str:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.directory.domain.accounts import Recognised
-from services.directory.domain.groups import group_key
+from services.directory.domain.attempts import MAX_NAME_CHARACTERS, REFUSAL
+from services.directory.domain.distinguished_names import dn_key
 from services.directory.domain.passwords import normalised
 from services.directory.domain.people import Person, PersonState, checked_text, name_key
 from services.directory.domain.sessions import MAX_AGENT_CHARACTERS, Session, SessionLimits
@@ -33,8 +34,6 @@ from shared.core.times import rfc3339
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
-_REFUSAL = "the name or the password is wrong"
-_LONGEST_NAME = 256
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class Recogniser:
 
 
 def _as_told(found: Recognised) -> dict[str, Any]:
-    groups = frozenset(group_key(group) for group in found.groups)
+    groups = frozenset(dn_key(group) for group in found.groups)
     return {"display_name": _line(found.display_name), "email": _line(found.email or "") or None, "groups": groups}
 
 
@@ -169,7 +168,7 @@ class SessionHandlers:
             ServiceUnavailable: if a source outside is away that may know the account.
         """
         sha256, now = checked_fingerprint(session_sha256), self.clock()
-        if not isinstance(name, str) or not isinstance(password, str) or len(name) > _LONGEST_NAME:
+        if not isinstance(name, str) or not isinstance(password, str) or len(name) > MAX_NAME_CHARACTERS:
             raise InvalidInput("logging in takes a name and a password", "BODY_INVALID")
         person, wait = self._attempt(name, password, str(address))
         if person is None:
@@ -197,7 +196,7 @@ class SessionHandlers:
             raise
         if person is None:
             log.warning("login_failed", address=address)
-            raise Unauthenticated(_REFUSAL)
+            raise Unauthenticated(REFUSAL)
         self.attempts.forget(person_key(name))
         self.attempts.give_back({address_key(address): self.throttle.address})
         return person, 0
@@ -216,7 +215,7 @@ class SessionHandlers:
 
         by_name = self.register.named(person.key)
         if by_name is None or by_name.source != person.source:
-            raise Unauthenticated(_REFUSAL)
+            raise Unauthenticated(REFUSAL)
         return replace(self.register.change_person(by_name.person_id, now, change), epoch=min(person.epoch, by_name.epoch))
 
     def change_own_password(self, person_id: str, password: Any, new_password: Any, address: Any) -> dict[str, Any]:

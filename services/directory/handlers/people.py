@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.directory.domain.accounts import Finding
 from services.directory.domain.groups import GroupGrant, checked_group
 from services.directory.domain.passwords import checked_password
 from services.directory.domain.people import (
@@ -24,7 +23,7 @@ from services.directory.domain.people import (
 from services.directory.domain.rights import read_grants
 from services.directory.handlers.admitting import Clock
 from services.directory.handlers.describing import describe_group_grant, describe_person
-from services.directory.ports import Accounts, GroupGrants, Here, Passwords, Register
+from services.directory.ports import GroupGrants, Here, Passwords, Register
 from shared.core.errors import Conflict, InvalidInput, NotFound
 from shared.runtime.logging import get_logger
 
@@ -167,7 +166,6 @@ class GroupHandlers:
     """What groups of the sources outside mean here."""
 
     groups: GroupGrants
-    sources: Sequence[Accounts]
 
     def grant(self, group: Any, grant: Any, by: str) -> dict[str, Any]:
         """Give a role to whoever is in a group; doing so twice is doing it once.
@@ -196,16 +194,3 @@ class GroupHandlers:
         if not self.groups.remove(grant_id):
             raise NotFound(f"there is no grant {grant_id[:40]!r} for a group")
         log.info("group_grant_revoked", person=by, grant_id=grant_id)
-
-    def examine(self, name: Any = None) -> dict[str, Any]:
-        """Try the connection to each source, step by step; with a name, look for that person too."""
-        found = [finding for source in self.sources for finding in source.examine(name)]
-        if not self.sources:
-            found = [
-                Finding(
-                    "configuration",
-                    ok=False,
-                    detail="no source of accounts is configured here: ODST_LDAP_SERVERS and ODST_LDAP_BASE_DN make one",
-                )
-            ]
-        return {"items": [{"step": finding.step, "ok": finding.ok, "detail": finding.detail} for finding in found]}

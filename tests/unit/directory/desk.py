@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.directory.config import DirectorySettings
+from services.directory.domain.accounts import Recognised
 from services.directory.handlers.first_start import FirstStart
 from services.directory.ports import Attempts, GroupGrants, Register, Sessions
 from services.directory.wiring import Outside, assemble
 from shared.core.errors import OdstError
-from shared.testing.fakes.accounts import FakeAccounts
+from shared.testing.fakes.accounts import FakeAccount, FakeAccounts
 from shared.testing.fakes.clock import FakeClock
 from tests.unit.directory.directory_fakes import (
     FakeAttempts,
@@ -32,6 +33,31 @@ HERE = "192.0.2.1"
 def sha256(text: str) -> str:
     """As the gateway tells the directory of a token or a session."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Elsewhere(FakeAccounts):
+    """A source outside, of which it is known how often somebody wanted to log in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.aliases: dict[str, str] = {}
+        """Other names by which somebody logs in there."""
+
+    def put(self, name: str, password: str, *groups: str) -> None:
+        """Let somebody be known, in these groups, and no longer in others."""
+        self.remove(name)
+        person = Recognised("ldap", name, f"{name.title()} of the directory", f"{name}@example.org", frozenset(groups))
+        self.known.append(FakeAccount(person, password))
+
+    def remove(self, name: str) -> None:
+        """Let nobody have this name."""
+        self.known = [account for account in self.known if account.who.name != name]
+
+    def recognise(self, name: str, password: str) -> Recognised:
+        """Who this is."""
+        self.asked += 1
+        return super().recognise(self.aliases.get(name, name), password)
 
 
 class Desk:

@@ -145,6 +145,29 @@ def test_another_password_ends_every_session_and_no_token(desk: Desk) -> None:
     assert desk.authorize(token, "view")["person"] == "Ada"
 
 
+@pytest.mark.parametrize("change", ["password", "disabled"])
+def test_a_login_that_began_before_the_change_opens_nothing(desk: Desk, change: str) -> None:
+    """The old password was right when it was looked at; by then it was somebody else's turn."""
+    verify = desk.passwords.verify
+
+    def verify_and_be_late(password_hash: str, password: str) -> bool:
+        desk.passwords.verify = verify  # type: ignore[method-assign]
+        found = verify(password_hash, password)
+        if change == "password":
+            desk.do.people.set_password("Ada", OTHER, "root")
+        else:
+            desk.do.people.set_state("Ada", "disabled", "root")
+            desk.do.people.set_state("Ada", "active", "root")
+        return found
+
+    desk.passwords.verify = verify_and_be_late  # type: ignore[method-assign]
+    session = desk.log_in("Ada")
+
+    with pytest.raises(Unauthenticated):
+        desk.in_session(session)
+    assert desk.do.sessions.listed(desk.do.people.show("Ada")["person_id"])["items"] == []
+
+
 @pytest.mark.parametrize("state", ["", "gone", None, 3, ["active"]])
 def test_a_state_is_one_of_three(desk: Desk, state: Any) -> None:
     """Nobody is made gone by hand."""

@@ -22,7 +22,7 @@ def a_door(folder: Path) -> tuple[FlaskClient, ToldServices]:
     """A gateway that takes uploads."""
     upload = {"upload_id": UPLOAD_ID, "name": "x.pkg", "size": 5, "state": "received"}
     services = ToldServices(
-        directory__authorize={"person": "ada", "role": "uploader", "token_id": "t"},
+        directory__authorize={"person": "ada", "role": "uploader", "token_id": "t", "within": ["test"]},
         storage__begin_upload=upload,
         storage__finish_upload=upload,
         storage__abort_upload=upload,
@@ -44,6 +44,16 @@ def post(client: FlaskClient, *parts: tuple[str, bytes], **headers: str) -> Test
 def tags_of(services: ToldServices) -> list[Any]:
     """The tags with which uploads began."""
     return [arguments["tags"] for arguments in services.arguments("storage", "begin_upload")]
+
+
+def test_storage_is_told_within_which_tags_somebody_may_upload(tmp_path: Path) -> None:
+    """By PUT and by form; it refuses what is outside."""
+    client, services = a_door(tmp_path)
+
+    put(client)
+    post(client, FILE)
+
+    assert [arguments["within"] for arguments in services.arguments("storage", "begin_upload")] == [["test"], ["test"]]
 
 
 @pytest.mark.parametrize(
