@@ -4,46 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import click
+from pydantic import ValidationError
+
+from shared.contracts.admin.people import GrantWish, RoleName
 
 limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 """For lists."""
-
-
-ROLES = ("viewer", "uploader", "promoter", "auditor", "administrator")
-role = click.option("--role", type=click.Choice(ROLES), help="What they may do.")
-grants = click.option(
-    "--grant",
-    "grants",
-    multiple=True,
-    metavar="ROLE[:TAG,…][@INSTANCE,…]",
-    help="A role within staging tags and at instances, such as uploader:test@Hamburg. Can be given several times.",
-)
-
-
-def chosen_grants(role: str | None, grants: tuple[str, ...]) -> list[dict[str, Any]] | None:
-    """What `--role` and `--grant` say together; None if they say nothing."""
-    texts = ([role] if role else []) + list(grants)
-    return [_grant(text) for text in texts] or None
-
-
-def _grant(text: str) -> dict[str, Any]:
-    rest, _, instances = text.partition("@")
-    role, _, tags = rest.partition(":")
-    return {"role": role, "tags": _listed(tags), "instances": _listed(instances)}
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def password(prompt: str, *, twice: bool = False) -> str:
-    """A password that is typed, unseen, or else the first line of standard input. Arguments would be seen by everybody on the machine."""
-    if sys.stdin.isatty():
-        return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 class _Time(click.ParamType[dt.datetime]):
@@ -64,6 +33,45 @@ class _Time(click.ParamType[dt.datetime]):
 
 TIME = _Time()
 """RFC 3339."""
+ROLES = get_args(RoleName)
+role = click.option("--role", type=click.Choice(ROLES), help="What they may do.")
+grants = click.option(
+    "--grant",
+    "grants",
+    multiple=True,
+    metavar="ROLE[:TAG,…][@INSTANCE,…]",
+    help="A role within staging tags and at instances, such as uploader:test@Hamburg. Can be given several times.",
+)
+
+
+def chosen_grants(role: RoleName | None, grants: tuple[str, ...]) -> list[GrantWish] | None:
+    """What `--role` and `--grant` say together; None if they say nothing.
+
+    Raises:
+        click.UsageError: if that is no grant.
+    """
+    texts = [*([role] if role else []), *grants]
+    return [_grant(text) for text in texts] or None
+
+
+def _grant(text: str) -> GrantWish:
+    rest, _, instances = text.partition("@")
+    role, _, tags = rest.partition(":")
+    try:
+        return GrantWish.model_validate({"role": role, "tags": _listed(tags), "instances": _listed(instances)})
+    except ValidationError as error:
+        raise click.UsageError(f"{text!r} is no grant such as uploader:test@Hamburg, with a role of {', '.join(ROLES)}") from error
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def password(prompt: str, *, twice: bool = False) -> str:
+    """A password that is typed, unseen, or else the first line of standard input. Arguments would be seen by everybody on the machine."""
+    if sys.stdin.isatty():
+        return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def split_tags(_context: click.Context | None, _parameter: click.Parameter | None, value: str | None) -> list[str] | None:

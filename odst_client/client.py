@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import requests
 
+from odst_client.account import Account
 from odst_client.audit import Audit
 from odst_client.dead_letters import DeadLetters
 from odst_client.failures import CallFailed
@@ -15,6 +16,7 @@ from odst_client.mesh import Mesh
 from odst_client.operations import given
 from odst_client.packages import Packages
 from odst_client.peers import Peers
+from odst_client.people import GroupGrants, People
 from odst_client.promotions import Promotions
 from odst_client.tokens import Tokens
 from odst_client.transport import Patience, Transport
@@ -38,6 +40,9 @@ class Client:
         instance      readiness, status, rotate_key, openapi
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, unsubscribe, deliveries
+        people        all, show, create, change, set_password, disable, enable, delete
+        group_grants  all, create, revoke, try_directory
+        account       log_in, show, log_out, change_password, sessions, end
         tokens        create, all, revoke
         audit         page, all, export, verify
 
@@ -62,6 +67,9 @@ class Client:
         self.instance = ThisInstance(self._transport)
         self.dead_letters = DeadLetters(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.people = People(self._transport)
+        self.group_grants = GroupGrants(self._transport)
+        self.account = Account(self._transport)
         self.tokens = Tokens(self._transport)
         self.audit = Audit(self._transport)
 

@@ -103,9 +103,9 @@ class Group:
         """Do the operation that `method` is; what was answered."""
         return read(self._transport.url, model, self._done(method, body, query, parameters))
 
-    def _do(self, method: Callable[..., Any], **parameters: str) -> None:
+    def _do(self, method: Callable[..., Any], body: Mapping[str, Any] | None = None, **parameters: str) -> None:
         """Do the operation that `method` is, which answers nothing."""
-        self._done(method, None, None, parameters)
+        self._done(method, body, None, parameters)
 
     def _done(
         self, method: Callable[..., Any], body: Mapping[str, Any] | None, query: Mapping[str, Any] | None, parameters: Mapping[str, str]

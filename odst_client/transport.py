@@ -74,6 +74,8 @@ class Transport:
         self._timeouts = (patience.connect_seconds, patience.read_seconds)
         self._repeating = _session(token, patience.for_anything())
         self._once = _session(token, patience.for_connections())
+        # Whoever logged in by one of the two is in a session with both.
+        self._once.cookies = self._repeating.cookies
 
     def send(self, method: str, path: str, *, repeats: bool, headers: dict[str, str] | None = None, **arguments: Any) -> requests.Response:
         """One request; the answer, whatever its status.
@@ -98,6 +100,14 @@ class Transport:
         if answer.status_code >= requests.codes.multiple_choices:
             raise refusal(answer)
         return answer
+
+    def always_send(self, header: str, value: str | None) -> None:
+        """A header field of all further requests; none if there is no value."""
+        for session in (self._repeating, self._once):
+            if value is None:
+                session.headers.pop(header, None)
+            else:
+                session.headers[header] = value
 
     def close(self) -> None:
         """End all connections."""

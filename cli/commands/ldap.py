@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from cli import output
 from cli.session import Session, with_session
 
 _COLUMNS = ("step", "ok", "detail")
@@ -20,9 +19,9 @@ def ldap() -> None:
 @with_session
 def try_connection(session: Session, user: str | None) -> None:
     """Try the connection step by step, and say what to do about what failed. Exit code 1 if anything did."""
-    found = session.client.post("directory/test", {"name": user})
-    session.show(found, lambda: output.print_table(found["items"], _COLUMNS, "Nothing was tried."))
-    if not all(step["ok"] for step in found["items"]):
+    found = session.client.group_grants.try_directory(user)
+    session.show_rows(found, _COLUMNS, "Nothing was tried.")
+    if not all(step.ok for step in found):
         raise click.exceptions.Exit(1)
 
 

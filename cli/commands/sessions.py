@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from cli import options, output
-from cli.client import Client, segment
 from cli.session import Session, with_session
+from odst_client import CallFailed, Client
+from shared.core.times import rfc3339_or_none
 
 _COLUMNS = ("session_id", "created", "last_used", "ends", "address", "agent")
 _HOUR_SECONDS = 3600
@@ -22,28 +23,32 @@ _HOUR_SECONDS = 3600
 def login(session: Session, name: str, valid_hours: float, token_file: Path | None) -> None:
     """Get a token for a password, which is asked for, or read from standard input."""
     client = Client(session.url)
-    me = client.log_in(name, options.password(f"Password for {name}"))
     try:
-        seconds = max(1, round(valid_hours * _HOUR_SECONDS))
-        made = client.post("tokens", {"name": "odst login", "valid_seconds": seconds})
+        me = client.account.log_in(name, options.password(f"Password for {name}"))
+    except CallFailed as error:
+        # What is said of a wrong password is enough; advice about tokens would mislead.
+        raise click.ClickException(str(error)) from error
+    try:
+        made = client.tokens.create("odst login", valid_seconds=max(1, round(valid_hours * _HOUR_SECONDS)))
     finally:
-        client.delete("session")
+        client.account.log_out()
     if token_file is None:
-        session.say(made, made["token"])
+        session.say(made, made.token)
         return
     token_file.touch(mode=0o600)
     token_file.chmod(0o600)
-    token_file.write_text(f"{made['token']}\n", encoding="utf-8")
-    session.say({**made, "token": "***"}, f"{me['person']} is logged in until {made['expires']}: export ODST_TOKEN_FILE={token_file}")
+    token_file.write_text(f"{made.token}\n", encoding="utf-8")
+    until = rfc3339_or_none(made.expires)
+    session.say({**output.plain(made), "token": "***"}, f"{me.person} is logged in until {until}: export ODST_TOKEN_FILE={token_file}")
 
 
 @click.command()
 @with_session
 def whoami(session: Session) -> None:
     """Say whose token this is, and what it may do."""
-    me = session.client.get("session")
-    shown = {name: me[name] for name in ("person", "source", "role", "expires")}
-    rights = [f"{right} ({', '.join(tags)})" if tags else right for right, tags in me["rights"].items()]
+    me = session.client.account.show()
+    shown = {name: value for name, value in output.plain(me).items() if name in ("person", "source", "role", "expires")}
+    rights = [f"{right} ({', '.join(tags)})" if tags else right for right, tags in me.rights.items()]
     session.show(me, lambda: output.print_fields({**shown, "rights": rights}))
 
 
@@ -52,7 +57,7 @@ def whoami(session: Session) -> None:
 def password(session: Session) -> None:
     """Take another password; the present one and the new one are asked for, or two lines of standard input."""
     present, new = options.password("Present password"), options.password("New password", twice=True)
-    session.client.post("session/password", {"password": present, "new_password": new})
+    session.client.account.change_password(present, new)
     session.say({"state": "changed"}, "changed; all your sessions have ended")
 
 
@@ -65,7 +70,7 @@ def sessions() -> None:
 @with_session
 def list_sessions(session: Session) -> None:
     """List one's sessions."""
-    session.show_rows(session.client.items("sessions"), _COLUMNS, "You are logged in nowhere.")
+    session.show_rows(session.client.account.sessions(), _COLUMNS, "You are logged in nowhere.")
 
 
 @sessions.command()
@@ -73,7 +78,7 @@ def list_sessions(session: Session) -> None:
 @with_session
 def end(session: Session, session_id: str) -> None:
     """End one of them."""
-    session.client.delete(f"sessions/{segment(session_id)}")
+    session.client.account.end(session_id)
     session.say({"session_id": session_id, "state": "ended"}, f"ended {session_id}")
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import click
 
-from cli import options, output
-from cli.client import segment
+from cli import options
 from cli.session import Session, with_session
-from shared.contracts.admin.instance import Role
+from shared.contracts.admin.people import RoleName
 
 _COLUMNS = ("token_id", "name", "person", "role", "rights", "state", "created", "expires", "last_used")
 _DAY_SECONDS = 24 * 3600
@@ -33,7 +30,7 @@ def create(
     session: Session,
     *,
     name: str,
-    role: str | None,
+    role: RoleName | None,
     grants: tuple[str, ...],
     rights: tuple[str, ...],
     person: str | None,
@@ -42,9 +39,15 @@ def create(
 ) -> None:
     """Make a token that may do no more than oneself. It is shown only now."""
     seconds = max(1, round(valid_days * _DAY_SECONDS)) if valid_days else None
-    limits = {"grants": options.chosen_grants(role, grants), "rights": list(rights) or None, "person": person}
-    made = session.client.post("tokens", {"name": name, **limits, "valid_seconds": seconds, "never_expires": never_expires or None})
-    session.show(made, lambda: output.print_fields(made))
+    made = session.client.tokens.create(
+        name,
+        grants=options.chosen_grants(role, grants),
+        rights=rights or None,
+        person=person,
+        valid_seconds=seconds,
+        never_expires=never_expires or None,
+    )
+    session.show_fields(made)
 
 
 @token.command("list")

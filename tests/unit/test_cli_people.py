@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from shared.contracts.admin.people import GroupGrant, Me, NewToken, Person
+from tests.unit.api_examples import example_of
 from tests.unit.prepared_gateway import TOKEN, Gateway, a_prepared_gateway
 
 API = "/api/v1"
 PASSWORD = "quiet rivers carry stones"
 GRANT = {"role": "uploader", "tags": ["test"], "instances": ["Hamburg"]}
-ADA = {"name": "ada", "display_name": "", "source": "local", "state": "active", "grants": [GRANT], "last_login": None}
+ADA = example_of(Person, name="ada", display_name="", grants=[GRANT])
 UPLOADER = {"role": "uploader", "tags": [], "instances": []}
 
 
@@ -95,8 +97,8 @@ def test_passwords_are_read_line_by_line(gateway: Gateway) -> None:
 @pytest.fixture
 def logging_in(gateway: Gateway) -> Gateway:
     """One that lets Ada in, for a token."""
-    gateway.answers[f"POST {API}/session"] = (201, {"person": "ada", "csrf_token": "proof"})
-    gateway.answers[f"POST {API}/tokens"] = (201, {"token": "odst_new", "expires": "2030-01-01T00:00:00Z"})
+    gateway.answers[f"POST {API}/session"] = (201, example_of(Me, person="ada", csrf_token="proof"))
+    gateway.answers[f"POST {API}/tokens"] = (201, example_of(NewToken, token="odst_new"))
     gateway.answers[f"DELETE {API}/session"] = (204, b"")
     return gateway
 
@@ -146,7 +148,7 @@ def test_a_wrong_password_is_told_as_it_is(gateway: Gateway) -> None:
 
 def test_a_token_is_made_as_it_is_wished(gateway: Gateway) -> None:
     """What is not said is not sent."""
-    gateway.answers[f"POST {API}/tokens"] = (201, {"token": "odst_x"})
+    gateway.answers[f"POST {API}/tokens"] = (201, example_of(NewToken))
 
     gateway.run("token", "create", "ci", "--grant", "uploader:test@Hamburg", "--right", "upload", "--for", "ci", "--never-expires")
     gateway.run("token", "create", "mine", "--valid-days", "0.5")
@@ -159,7 +161,7 @@ def test_a_token_is_made_as_it_is_wished(gateway: Gateway) -> None:
 
 def test_who_one_is_says_what_one_may(gateway: Gateway) -> None:
     """With the tags within which."""
-    me = {"person": "ada", "source": "ldap", "role": "", "expires": None, "rights": {"upload": ["test"], "view": None}}
+    me = example_of(Me, role="", expires=None, rights={"upload": ["test"], "view": None})
     gateway.answers[f"GET {API}/session"] = (200, me)
 
     assert "upload (test), view" in gateway.run("whoami").stdout
@@ -167,7 +169,7 @@ def test_who_one_is_says_what_one_may(gateway: Gateway) -> None:
 
 def test_a_group_is_granted_a_role(gateway: Gateway) -> None:
     """By its distinguished name, as it is."""
-    gateway.answers[f"POST {API}/group-grants"] = (201, {"grant_id": "g"})
+    gateway.answers[f"POST {API}/group-grants"] = (201, example_of(GroupGrant))
 
     gateway.run("group", "grant", "CN=Packagers, DC=org", "uploader", "--tag", "test", "--instance", "Hamburg")
 

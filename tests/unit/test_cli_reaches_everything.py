@@ -59,6 +59,19 @@ EVERYTHING = [
     ["token", "create", "ci", "--role", "viewer"],
     ["token", "list"],
     ["token", "revoke", "t"],
+    *[["person", word, "ada"] for word in ("show", "disable", "enable", "delete", "password")],
+    ["person", "create", "ada", "--role", "viewer"],
+    ["person", "change", "ada", "--role", "viewer"],
+    ["person", "list"],
+    ["group", "grant", "cn=x", "viewer"],
+    ["group", "list"],
+    ["group", "revoke", "g"],
+    ["ldap", "test"],
+    ["login", "ada"],
+    ["whoami"],
+    ["password"],
+    ["session", "list"],
+    ["session", "end", "s"],
 ]
 """Every command that asks an instance."""
 LOCAL = {"serve", "demo", "config", "version", "conformance"}
@@ -107,7 +120,9 @@ def test_every_operation_is_reached_by_a_command_through_its_method(
     monkeypatch.setattr(Client, "_json", lambda _self, *asked, **_more: by_hand.append(asked))
     (tmp_path / "x.pkg").write_bytes(CONTENT)
 
-    told = {" ".join(words): gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words]) for words in EVERYTHING}
+    told = {
+        " ".join(words): gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words], input="one\ntwo\n") for words in EVERYTHING
+    }
 
     reached = {described.operation_at(*call.split()) for call, _, _ in gateway.asked}
     assert {words: result.output for words, result in told.items() if result.exit_code} == {}

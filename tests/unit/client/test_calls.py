@@ -13,8 +13,9 @@ import pytest
 
 from odst_client import CallFailed, Client
 from odst_client.transport import CORRELATION_HEADER, Patience
-from shared.contracts.admin.mesh import Peer
+from shared.contracts.admin.mesh import Peer, Pulling
 from shared.contracts.admin.packages import Package, Upload
+from shared.contracts.admin.people import Me
 from shared.runtime import logging
 from tests.unit.api_examples import example_of
 from tests.unit.prepared_gateway import BREAK_OFF, Gateway, a_prepared_gateway
@@ -171,6 +172,22 @@ def test_the_token_is_in_no_text(gateway: Gateway) -> None:
         client.peers.all()
 
     assert "a-secret-token" not in f"{client!r} {caught.value!r}"
+
+
+def test_whoever_logged_in_is_in_the_session_with_every_call(gateway: Gateway) -> None:
+    """Cookie and proof go with what is tried again and with what is not; after logging out, the proof does not."""
+    gateway.headers["Set-Cookie"] = "odst=here; Path=/"
+    gateway.answers[f"POST {API}/session"] = (201, example_of(Me, csrf_token="proof"))
+    gateway.otherwise = lambda method, _path: (204, b"") if method == "DELETE" else (200, example_of(Pulling))
+    client = Client(gateway.url)
+
+    client.account.log_in("ada", "a password")
+    client.peers.pull()
+    client.account.log_out()
+    client.peers.pull()
+
+    told = [(headers.get("Cookie"), headers.get("X-Ods-Csrf")) for _, headers, _ in gateway.asked]
+    assert told == [(None, None), ("odst=here", "proof"), ("odst=here", "proof"), ("odst=here", None)]
 
 
 def test_a_download_that_ends_too_early_is_no_download(gateway: Gateway) -> None:

@@ -25,6 +25,7 @@ NO_METHOD = {
 OTHER_NAMES = {"id": "letter_id", "type": "type_", "format": "form"}
 """Parameters whose name means something else in Python."""
 CONTENT = b"abc"
+SAMPLES = {"str": "x", "Sequence[str]": ["test"], "RoleName": "viewer"}
 
 
 def _operations(client: Client) -> list[tuple[Operation, Callable[..., Any]]]:
