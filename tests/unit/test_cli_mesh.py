@@ -227,7 +227,10 @@ def test_a_plan_is_what_would_move_and_why(gateway: Gateway, words: list[str], q
     move = example_of(Move, to="lyon", bytes=2048, why="it bears test")
     withdrawal = example_of(Withdrawal, to="porto", why="it bears none of its tags")
     doubt = example_of(Withdrawal, to="oslo", why="that peer does not say")
-    gateway.answers[f"GET {API}/plan{query}"] = (200, {"items": [move], "withdrawals": [withdrawal], "unknown": [doubt], "bytes": 2048, "left_out": 0})
+    gateway.answers[f"GET {API}/plan{query}"] = (
+        200,
+        {"items": [move], "withdrawals": [withdrawal], "unknown": [doubt], "bytes": 2048, "left_out": 0},
+    )
 
     told = gateway.run("plan", *words).stdout
 

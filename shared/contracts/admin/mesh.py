@@ -162,7 +162,7 @@ class Plan(Answer):
 
     items: list[Move]
     withdrawals: list[Withdrawal]
-    unknown: list[Withdrawal] = []
+    unknown: list[Withdrawal] = Field(default_factory=list)
     bytes: Bytes
     left_out: int
 
