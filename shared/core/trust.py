@@ -109,7 +109,9 @@ class Trust:
     def _speaking(self) -> Mapping[InstanceId, Charter]:
         """The charter that counts of each instance, by its present id. What a key says after it was rotated away never counts."""
         found: dict[InstanceId, Charter] = {}
-        for charter in sorted(self.charters.values(), key=lambda one: (one.stamp, one.instance_id not in self.rotations)):
+        # The id decides where two keys that became one spoke at the same moment: the order in which charters came must not.
+        in_turn = sorted(self.charters.values(), key=lambda one: (one.stamp, one.instance_id not in self.rotations, one.instance_id.text))
+        for charter in in_turn:
             if not self.was_rotated_away(charter.instance_id, charter.stamp):
                 found[self.present(charter.instance_id)] = charter
         return found

@@ -208,6 +208,16 @@ def test_what_is_not_known_is_not_trusted() -> None:
     assert trust.stewards_of(A.instance_id, later(0)) == {A.instance_id}
 
 
+def test_of_two_keys_that_became_one_the_same_speaks_whatever_came_first() -> None:
+    """A and B both rotated to C, and said two things at the same moment."""
+    a, b = a_charter(A, stewards=[D]), a_charter(B, stewards=[])
+    rotations = [a_rotation(A, C, later(5)), a_rotation(B, C, later(5))]
+
+    one, other = (Trust.of(charters, rotations) for charters in ([a, b], [b, a]))
+
+    assert one.charter_of(C.instance_id) == other.charter_of(C.instance_id)
+
+
 ids, moments = st.sampled_from(IDS), st.sampled_from(MOMENTS)
 
 
