@@ -14,7 +14,7 @@
       records/ab/<package id>.json  signed records of what was made here: a lost database is filled from them
       feed-told.json                what peers were told of the change feed: an older database is noticed by it
       audit/<first>-<last>.jsonl.gz entries of the audit log that were moved out of its database
-      audit-head.json               where the audit log ends: a log that was cut is noticed by it
+      audit/head.json               where the audit log ends: a log that was cut is noticed by it
       unsaid/<event id>.json        acts at the doors that the broker has not taken yet
       secrets/instance.key          mode 0600
       broker/  run/                 the private broker and the launcher, if this instance has them
@@ -81,7 +81,7 @@ class Layout:
     @property
     def audit_head(self) -> Path:
         """Where the audit log ends."""
-        return self.root / "audit-head.json"
+        return self.audit / "head.json"
 
     @property
     def unsaid(self) -> Path:

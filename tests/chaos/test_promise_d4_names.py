@@ -41,8 +41,7 @@ def _inside_the_store(instance: Instance) -> Iterator[None]:
     yield
     wait_for(lambda: not list((instance.data / "incoming").iterdir()), "nothing is left in the incoming area")
     assert {path.name for path in instance.folder.iterdir() if path.suffix != ".log"} == {"data"}
-    known = {"audit-head.json", "audit-head.lock", "blobs", "databases", "feed-told.json", "incoming", "public", "quarantine", "records"}
-    known |= {"secrets"}
+    known = {"audit", "blobs", "databases", "feed-told.json", "incoming", "public", "quarantine", "records", "secrets"}
     assert {path.name for path in instance.data.iterdir()} - known == set()
     assert all(path.is_file() for path in (instance.data / "public").iterdir())
     assert not instance.log_events("services.api_gateway", "request_failed")

@@ -4,7 +4,7 @@
 
     audit/000000000001-000000010000.jsonl.gz   one line for each entry, as in an export
     audit/.lock                                whose turn it is to seal
-    audit-head.json                            {"number", "hash"} of the last entry
+    audit/head.json                            {"number", "hash"} of the last entry
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _read(path: Path) -> list[Link]:
 
 
 class HeadFile:
-    """`Head` in `audit-head.json`, synced; several processes may write."""
+    """`Head` in `audit/head.json`, synced; several processes may write."""
 
     def __init__(self, layout: Layout) -> None:
         """The file is made with the first entry."""
@@ -118,7 +118,7 @@ class HeadFile:
 
     def _replace(self, seen: Position | None, link: Link) -> None:
         """Nothing in here may let other green threads go on: one of them could wait for this lock, and with it the process."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             remembered = self.read()

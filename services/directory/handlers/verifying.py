@@ -127,7 +127,7 @@ class Verifying:
         found += [Anchor(one.at.number, one.at.hash, f"the receipt of {one.peer_id}") for one in self._receipts(first, last)]
         head = self.head.read()
         if head is not None and first <= head.number and (last is None or head.number <= last):
-            found.append(Anchor(head.number, head.hash, "the file audit-head.json"))
+            found.append(Anchor(head.number, head.hash, "the file audit/head.json"))
         return found, broken, other_keys
 
     def _receipts(self, first: int, last: int | None) -> Iterable[Any]:

@@ -33,7 +33,7 @@ _SECOND = 2
 _SECONDS = 10.0
 """Longest wait for all peers together."""
 _MOST_SHOWN = 200
-_AGAIN_SOON, _AGAIN_LATER = dt.timedelta(minutes=1), dt.timedelta(hours=1)
+_AGAIN_SOON, _AGAIN_LATER = dt.timedelta(seconds=10), dt.timedelta(hours=1)
 """When a peer is asked again that did not answer, or that does not witness."""
 
 
