@@ -271,15 +271,10 @@ def test_bytes_that_are_here_are_found_by_their_digest(kept: Kept) -> None:
 
 def test_bytes_that_clients_may_have_are_found_by_digest(kept: Kept) -> None:
     """Published or superseded ones that are here, a published one before others; not what is deleted, withheld or on its way."""
-    states = [
-        (PackageState.DELETED, True),
-        (PackageState.WITHHELD, True),
-        (PackageState.QUARANTINED, True),
-        (PackageState.WANTED, False),
-        (PackageState.SUPERSEDED, False),
-    ]
+    hidden = (PackageState.DELETED, PackageState.WITHHELD, PackageState.QUARANTINED)
     digest = a_package(b"same").sha256.hex
-    kept.save(*(a_package(b"same", f"{number}.pkg", state=state, bytes_here=here) for number, (state, here) in enumerate(states)))
+    kept.save(*(a_package(b"same", f"{state}.pkg", state=state, bytes_here=True) for state in hidden))
+    kept.save(*(a_package(b"same", f"{state}.pkg", state=state) for state in (PackageState.WANTED, PackageState.SUPERSEDED)))
     assert kept.catalogue.offered_with_sha256(digest) is None
 
     kept.save(superseded := a_package(b"same", "old.pkg", state=PackageState.SUPERSEDED, bytes_here=True))

@@ -18,8 +18,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from services.replication.domain.peer import Peer
+from services.replication.domain.refusals import ClocksDiffer, PeerRefused, PeerRotated, SourceLacks
 from services.replication.domain.sources import longest_seconds
-from services.replication.ports import ClocksDiffer, PeerRefused, PeerRotated, SourceLacks
 from shared.core.errors import PeerLied, PeerUnreachable, Unauthenticated
 from shared.core.identity import InstanceId
 from shared.runtime import http_signatures

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.replication.domain.peer import Sender
-from services.replication.ports import SenderClockDiffers
+from services.replication.domain.refusals import SenderClockDiffers
 from shared.core.checkpoint import Receipt
 from shared.core.identity import InstanceId
 from shared.runtime import http_signatures

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.replication.domain.peer import Announcement, Peer, PeerState
+from services.replication.domain.refusals import ClocksDiffer, PeerRefused, PeerRotated
 from services.replication.handlers.clocks import note_skew
-from services.replication.ports import ClocksDiffer, PeerChanges, PeerClient, PeerRefused, PeerRotated, Peers, StorageService
+from services.replication.ports import PeerChanges, PeerClient, Peers, StorageService
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
 from shared.runtime.logging import bound, correlation_id, get_logger

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState, Sender
+from services.replication.domain.refusals import SenderClockDiffers
 from services.replication.handlers.clocks import is_news, note_skew
-from services.replication.ports import Peers, SenderClockDiffers, Signatures
+from services.replication.ports import Peers, Signatures
 from shared.core.errors import Unauthenticated
 
 _WAKE_WAIT = dt.timedelta(seconds=10)

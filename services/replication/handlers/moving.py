@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from services.replication.domain.peer import Peer
+from services.replication.domain.refusals import SourceLacks
 from services.replication.domain.sources import LackBook, SourceBook, is_too_slow
 from services.replication.domain.transfer import OPEN_STATES, Claim, TransferState
 from services.replication.handlers.planning import able_sources, assemble, leave_source
-from services.replication.ports import Background, PeerClient, Peers, SourceLacks, StartBackground, StorageService, Transfers
+from services.replication.ports import Background, PeerClient, Peers, StartBackground, StorageService, Transfers
 from shared.contracts import events
 from shared.core.digest import CHUNK_SIZE, ChunkDigests, chunk_length
 from shared.core.errors import InsufficientSpace, NotFound, PeerLied, PeerUnreachable

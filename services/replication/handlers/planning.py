@@ -11,9 +11,10 @@ from typing import Any
 from services.replication.domain.catalogue import WANTED, Holding
 from services.replication.domain.peer import Peer
 from services.replication.domain.records import portions
+from services.replication.domain.refusals import SourceLacks
 from services.replication.domain.sources import LackBook
 from services.replication.domain.transfer import ENDED_STATES, OPEN_STATES, Transfer, TransferState
-from services.replication.ports import PeerClient, Peers, SourceLacks, StorageService, TransferChanges, Transfers
+from services.replication.ports import PeerClient, Peers, StorageService, TransferChanges, Transfers
 from shared.contracts import events
 from shared.core.digest import RECORD_SIZE, ChunkDigests, chunk_count
 from shared.core.errors import InsufficientSpace, ManifestInvalid, PeerLied, PeerUnreachable

@@ -11,11 +11,12 @@ from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import PACKAGE, FeedPage
+from services.replication.domain.refusals import ClocksDiffer, PeerRefused, PeerRotated
 from services.replication.handlers.clocks import note_skew
 from services.replication.handlers.drifting import DriftingHandlers
 from services.replication.handlers.learning import PORTION, LearningHandlers
 from services.replication.handlers.rotating import RotatingHandlers
-from services.replication.ports import ClocksDiffer, PeerClient, PeerRefused, PeerRotated, Peers
+from services.replication.ports import PeerClient, Peers
 from shared.contracts import events
 from shared.core.errors import OdstError, PeerLied, PeerUnreachable
 from shared.runtime.logging import bound, get_logger, new_correlation_id

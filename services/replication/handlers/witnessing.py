@@ -10,18 +10,9 @@ from functools import partial
 from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
+from services.replication.domain.refusals import SourceLacks
 from services.replication.domain.witnessing import KEPT_CONTRADICTIONS, Held, OwnCheckpoint, contradiction, to_forget
-from services.replication.ports import (
-    KeepReceipt,
-    LatestCheckpoint,
-    OpenCheckpoint,
-    PeerChanges,
-    PeerClient,
-    Peers,
-    SignReceipt,
-    SourceLacks,
-    Together,
-)
+from services.replication.ports import KeepReceipt, LatestCheckpoint, OpenCheckpoint, PeerChanges, PeerClient, Peers, SignReceipt, Together
 from shared.contracts import events
 from shared.core.checkpoint import Checkpoint, Receipt
 from shared.core.errors import Conflict, OdstError, RecordInvalid

@@ -24,7 +24,7 @@ from services.replication.domain.records import (
     PackageRecords,
     Records,
 )
-from services.replication.ports import PeerRefused, SourceLacks
+from services.replication.domain.refusals import PeerRefused, SourceLacks
 from shared.core.digest import CHUNK_SIZE
 from shared.core.errors import PeerUnreachable
 from shared.core.invitation import Invitation

@@ -14,7 +14,7 @@ from services.replication.adapters.http_peers import HttpPeers
 from services.replication.domain.catalogue import Holding
 from services.replication.domain.peer import Peer
 from services.replication.domain.records import FeedItem, PackageRecords, Records
-from services.replication.ports import ClocksDiffer, PeerRefused, PeerRotated, SourceLacks
+from services.replication.domain.refusals import ClocksDiffer, PeerRefused, PeerRotated, SourceLacks
 from shared.core.errors import PeerLied, PeerUnreachable
 from shared.core.slices import Slice
 from shared.runtime import http_signatures

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.replication.domain.peer import Peer, PeerState
-from services.replication.ports import SourceLacks
+from services.replication.domain.refusals import SourceLacks
 from shared.contracts import events
 from shared.core.errors import ClockAhead, ManifestInvalid, OdstError, PeerLied, PeerUnreachable, RecordRefused, ServiceTimeout
 from shared.testing.builders import signed

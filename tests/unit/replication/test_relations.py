@@ -12,8 +12,9 @@ import pytest
 
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import PACKAGE, FeedPage
+from services.replication.domain.refusals import ClocksDiffer, SenderClockDiffers
 from services.replication.handlers.authenticating import AuthenticatingHandlers
-from services.replication.ports import ClocksDiffer, Sender, SenderClockDiffers
+from services.replication.ports import Sender
 from shared.contracts import events
 from shared.core.clock import Stamp
 from shared.core.errors import InvalidInput, NotFound, PeerUnreachable, ServiceUnavailable, Unauthenticated

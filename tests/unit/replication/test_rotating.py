@@ -11,7 +11,7 @@ import pytest
 
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.records import PACKAGE, ROTATION, FeedItem, FeedPage
-from services.replication.ports import PeerRefused, PeerRotated
+from services.replication.domain.refusals import PeerRefused, PeerRotated
 from shared.contracts import events
 from shared.core.errors import PeerUnreachable, Unauthenticated
 from shared.runtime import http_signatures
