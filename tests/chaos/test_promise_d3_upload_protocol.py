@@ -209,9 +209,9 @@ def test_a_method_can_be_said_in_a_header(instance: Instance, method: str) -> No
 
 def test_an_upload_belongs_to_who_began_it(instance: Instance) -> None:
     """D3: another uploader neither sees its offset, nor adds to it, nor ends it; an administrator may."""
-    tokens = [
-        instance.api("POST", "/tokens", json={"name": name, "role": "uploader"}, expect=201).json()["token"] for name in ("ann", "ben")
-    ]
+    for name in ("ann", "ben"):
+        instance.api("POST", "/people", json={"name": name, "role": "uploader", "service": True}, expect=201)
+    tokens = [instance.api("POST", "/tokens", json={"name": name, "person": name}, expect=201).json()["token"] for name in ("ann", "ben")]
     ann, ben = ({"Authorization": f"Bearer {token}"} for token in tokens)
     upload_id = instance.api("POST", "/uploads", headers={**creation("anns.pkg", 10), **ann}, expect=201).json()["upload_id"]
 

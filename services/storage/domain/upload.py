@@ -80,7 +80,7 @@ class Upload:
             Forbidden: NOT_YOUR_UPLOAD.
         """
         if person != self.uploaded_by and not of_others:
-            raise Forbidden("this upload belongs to whoever began it: use the same token, or an administrator's", "NOT_YOUR_UPLOAD")
+            raise Forbidden("this upload belongs to whoever began it: go on as that person, or as an administrator", "NOT_YOUR_UPLOAD")
 
     def check_resumable(self, now: dt.datetime) -> None:
         """It takes bytes, or took them all and was not refused afterwards.
