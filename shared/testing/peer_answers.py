@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from shared.core.digest import chunk_count
-from shared.core.errors import Forbidden, InvalidInput, NotFound, OdstError, Unauthenticated
+from shared.core.errors import Forbidden, InvalidInput, NotFound, OdstError, TooLarge, Unauthenticated
 from shared.core.identity import InstanceId
 from shared.runtime import http_signatures
 from shared.runtime.keys import InstanceKey, open_rotation
@@ -32,12 +32,6 @@ _SELF_PROVING = ("/ods/v1/registrations", "/ods/v1/rotations")
 _SECOND_ONLY = ("/ods/v1/records", "/ods/v1/holdings", "/ods/v1/buckets", "/ods/v1/rotations")
 _FIRST_FIELDS = ("seq", "kind", "id", "rev", "digest")
 _STATUS = {InvalidInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404}
-
-
-class TooLarge(OdstError):
-    """A body over the limit."""
-
-    default_code = "BODY_TOO_LARGE"
 
 
 class AnsweringPeer:
@@ -163,7 +157,7 @@ class AnsweringPeer:
         self.asked.append(asked)
         try:
             if len(asked.body) > MAX_BODY_BYTES:
-                raise TooLarge("the body is too long")
+                raise TooLarge("the body is too long", "BODY_TOO_LARGE")
             if 2 not in self.speaks and asked.path.startswith(_SECOND_ONLY):  # noqa: PLR2004
                 raise NotFound("there is no such call")
             self._admit(asked)

@@ -164,6 +164,10 @@ class Session:
         return result
 
 
+_WAY = ("resolve", "connect", "tls")
+"""Steps of opening a connection, in order."""
+
+
 @contextmanager
 def opened(server: Endpoint, plan: LdapPlan, context: ssl.SSLContext, deadline: Deadline) -> Iterator[Session]:
     """A session with the first address of a server that answers; bound as nobody yet.
@@ -183,16 +187,17 @@ def opened(server: Endpoint, plan: LdapPlan, context: ssl.SSLContext, deadline: 
 def _connect_any(server: Endpoint, context: ssl.SSLContext, deadline: Deadline) -> tuple[Connection, str]:
     with _faults("resolve"):
         places = addresses(server, deadline.remaining())
-    last = ServerFault("resolve", OSError("the name has no address"))
+    worst = ServerFault("resolve", OSError("the name has no address"))
     for number, place in enumerate(places):
         try:
             connection = _connect(server, place, context, deadline.share(len(places) - number))
         except ServerFault as fault:
-            last = fault
+            # An address that cannot be reached, such as ::1 where there is no IPv6, must not hide what is wrong at another one.
+            worst = max(worst, fault, key=lambda one: _WAY.index(one.step))
         else:
             _extend(connection, deadline)
             return connection, place
-    raise last
+    raise worst
 
 
 def _extend(connection: Connection, deadline: Deadline) -> None:
