@@ -31,7 +31,7 @@ _INSTANCE_ID = re.compile(r"[A-Z2-7]{52}")
 _SELF_PROVING = ("/ods/v1/registrations", "/ods/v1/rotations")
 _SECOND_ONLY = ("/ods/v1/records", "/ods/v1/holdings", "/ods/v1/buckets", "/ods/v1/rotations")
 _FIRST_FIELDS = ("seq", "kind", "id", "rev", "digest")
-_STATUS = {InvalidInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404}
+_STATUS = {TooLarge: 413, InvalidInput: 400, Unauthenticated: 401, Forbidden: 403, NotFound: 404}
 
 
 class AnsweringPeer:
@@ -233,7 +233,7 @@ class AnsweringPeer:
 
 def problem(asked: Asked, error: OdstError, status: int | None = None) -> Reply:
     """A refusal; of one that could not be authenticated the reason is not told."""
-    status = status or next((one for kind, one in _STATUS.items() if isinstance(error, kind)), 413)
+    status = status or next((one for kind, one in _STATUS.items() if isinstance(error, kind)), 500)
     skewed = error.code == http_signatures.ClockSkew.default_code
     code = error.code if status != 401 or skewed else "UNAUTHENTICATED"  # noqa: PLR2004
     detail = "refused" if status == 401 else str(error)  # noqa: PLR2004
