@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -61,17 +62,22 @@ def doors() -> Blueprint:
         "openapi", __name__, url_prefix="/api/v1", template_folder="templates", static_folder="static", static_url_path="/docs"
     )
 
+    @functools.cache
+    def made_once() -> dict[str, Any]:
+        """These doors ask for no token: whoever calls them again and again makes nothing anew."""
+        return document(current_app)
+
     @site.get("/openapi.json")
     @described(answers={200: ApiDocument})
     def openapi() -> Response:
         """Describe this API: an OpenAPI 3.1 document."""
-        return jsonify(document(current_app))
+        return jsonify(made_once())
 
     @site.get("/docs")
     @described(answers={200: "text/html"})
     def docs() -> Response:
         """Show the description of this API, for people."""
-        page = Response(render_template("api.html", api=document(current_app)), mimetype="text/html")
+        page = Response(render_template("api.html", api=made_once()), mimetype="text/html")
         page.headers["Content-Security-Policy"] = _PAGE_POLICY
         return page
 
