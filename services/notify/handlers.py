@@ -10,12 +10,12 @@ from typing import Any
 
 from services.notify.domain import signing
 from services.notify.domain.deliveries import Delivery, DeliveryState, body_of, judge
-from services.notify.domain.patterns import checked_patterns
 from services.notify.domain.subscriptions import Subscription
 from services.notify.domain.targets import checked_url
 from services.notify.ports import Deliveries, Subscriptions, Web
 from shared.contracts.events import Event
 from shared.contracts.happening import Happening
+from shared.contracts.patterns import checked_patterns
 from shared.contracts.spine import handled_by
 from shared.core.errors import NotFound
 from shared.core.times import rfc3339

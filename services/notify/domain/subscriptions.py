@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.notify.domain.patterns import matches
+from shared.contracts.patterns import matches
 
 
 class SubscriptionState(StrEnum):

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from services.notify.domain import deliveries, patterns, schedule, signing, targets
+from services.notify.domain import deliveries, schedule, signing, targets
 from services.notify.domain.deliveries import Answer, DeliveryState, body_of, judge
+from shared.contracts import patterns
 from shared.contracts.happening import Happening
 from shared.contracts.spine import handled_by
 from shared.core.errors import InvalidInput

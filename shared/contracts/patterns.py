@@ -1,4 +1,4 @@
-"""Event patterns: which events a subscription wants.
+"""Event patterns: which events a subscription, or whoever follows events, wants.
 
 `package.published` names an event in all its versions, `package.published.v1` in one; `*` stands for one word (`package.*`), and
 alone for everything.
@@ -27,7 +27,7 @@ def matches(pattern: str, event_type: str) -> bool:
 
 
 def checked_patterns(value: Any, told: Iterable[str]) -> tuple[str, ...]:
-    """Patterns from outside, each once, in order. `told` are the types of the events that subscribers can be told.
+    """Patterns from outside, each once, in order. `told` are the types of the events that can be told.
 
     Raises:
         InvalidInput: EVENT_PATTERN_INVALID, if there are none or too many, or one is malformed or means no event.
