@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.notify.adapters.deliveries import DatabaseDeliveries
-from services.notify.adapters.guarded_http import Guard, GuardedHttp, Limits, trusted_authorities
+from services.notify.adapters.guarded_http import Guard, GuardedHttp
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.config import NotifySettings
 from services.notify.handlers import Delivering, NotifyHandlers
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
+from shared.runtime.outbound import Limits, trusted_authorities
 
 
 @dataclass

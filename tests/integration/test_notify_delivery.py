@@ -21,12 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook
 
-from services.notify.adapters.guarded_http import Guard, GuardedHttp, Limits, resolve_by_system, trusted_authorities
+from services.notify.adapters.guarded_http import Guard, GuardedHttp
 from services.notify.config import NotifySettings
 from services.notify.wiring import Notify, build
 from shared.contracts.events import PeerRevokedV1
 from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput
+from shared.runtime.outbound import Limits, resolve_by_system, trusted_authorities
 from shared.testing.fakes.clock import FakeClock
 from tests.integration.notify_receivers import raw_receiver, receiver
 

@@ -7,10 +7,11 @@ from ipaddress import ip_network
 import pytest
 from urllib3.util import parse_url
 
-from services.notify.adapters.guarded_http import Guard, GuardedHttp, Limits, trusted_authorities
+from services.notify.adapters.guarded_http import Guard, GuardedHttp
 from services.notify.config import NotifySettings
 from services.notify.domain.targets import check_address
 from shared.core.errors import InvalidInput
+from shared.runtime.outbound import Limits, trusted_authorities
 from shared.runtime.settings import ConfigurationError
 
 pytestmark = pytest.mark.promise("D5")
