@@ -4,6 +4,10 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
+# What starts whole instances has the machine to itself; the rest shares it. Together they are all of tests/, which a test holds.
+FAST_TESTS := tests/architecture tests/unit tests/contract
+WHOLE_INSTANCES := tests/integration tests/mesh tests/chaos tests/model
+
 .PHONY: help setup demo serve test chaos check fmt bench promises schemas lock clean
 
 help:
@@ -22,7 +26,12 @@ serve: setup ## One instance for real use, until Ctrl-C. ARGS="--data DIR --list
 ##@ Change it
 
 test: setup ## The tests, on the real parts. T="tests/unit -k name": only some
+ifdef T
 	@$(PYTHON) -m pytest $(T)
+else
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(FAST_TESTS)
+	@$(PYTHON) -m pytest $(WHOLE_INSTANCES)
+endif
 
 chaos: setup ## The promises at full size, which takes long: ODST_CHAOS=long. T="…": only some
 	@ODST_CHAOS=long $(PYTHON) -m pytest -v -m promise $(T)

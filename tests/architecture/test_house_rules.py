@@ -146,3 +146,12 @@ def test_the_tree_is_where_the_tests_look() -> None:
     """A moved folder would make every other claim here an empty one."""
     assert all((ROOT / folder).is_dir() for folder in (*PRODUCT, "tests"))
     assert len(python_files(*PRODUCT)) > 100
+
+
+def test_make_test_leaves_no_folder_of_tests_out() -> None:
+    """The two runs of `make test`, the fast one and that of whole instances, are all of `tests/`."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    named = {folder for line in lines if re.match(r"(FAST_TESTS|WHOLE_INSTANCES) :=", line) for folder in line.split(":=")[1].split()}
+    there = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+
+    assert named == there

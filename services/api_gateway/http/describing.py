@@ -44,6 +44,11 @@ class Description:
         """One sentence."""
         return self.text.partition("\n")[0]
 
+    @property
+    def more(self) -> str:
+        """What is to be said beyond the summary; mostly nothing."""
+        return " ".join(self.text.partition("\n")[2].split())
+
 
 def described(
     *,

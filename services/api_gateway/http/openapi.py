@@ -9,11 +9,13 @@ from typing import Any
 
 from apispec import APISpec
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
+from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from services.api_gateway.http.describing import BYTES, JSON, Description, described, description_of, right_of
+from services.api_gateway.http.reading_page import FILTERS
 from shared.contracts.admin.base import Problem
 from shared.contracts.admin.instance import ApiDocument
 
@@ -42,7 +44,7 @@ def document(app: Flask) -> dict[str, Any]:
         title="ODST Admin API",
         version=API_VERSION,
         openapi_version="3.1.0",
-        info={"description": "Everything that an administrator or a script does with an instance. See docs/admin-api.md."},
+        info={"description": "Everything that an administrator or a script does with an instance."},
         servers=[{"url": "/"}],
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "an API token"})
@@ -61,6 +63,10 @@ def doors() -> Blueprint:
     site = Blueprint(
         "openapi", __name__, url_prefix="/api/v1", template_folder="templates", static_folder="static", static_url_path="/docs"
     )
+
+    @site.record_once
+    def add_filters(state: BlueprintSetupState) -> None:
+        state.app.jinja_env.filters.update(FILTERS)
 
     @functools.cache
     def made_once() -> dict[str, Any]:
@@ -108,6 +114,7 @@ def _operation(path: str, method: str, description: Description, right: str | No
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', path.removeprefix('/api/v1'))}".rstrip("_"),
         "summary": description.summary,
+        **({"description": description.more} if description.more else {}),
         "tags": [path.removeprefix("/api/v1").strip("/").split("/")[0]],
         "parameters": [*_in_path(path), *_in_query(description), *_in_headers(description)],
         "responses": {str(status): _answer(status, what) for status, what in description.answers.items()} | {"default": _PROBLEMS},

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.api_gateway.http.describing import description_of, right_of
 from services.api_gateway.http.openapi import document, operations
+from services.api_gateway.http.reading_page import as_code, breakable, by_subject
 from shared.contracts.admin.base import Problem
 from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
 
@@ -73,7 +74,7 @@ def test_the_page_shows_every_call_and_loads_nothing_from_elsewhere(gateway: Fla
     """No script, one style sheet of ours, which is there."""
     page = gateway.get("/api/v1/docs")
 
-    text = page.get_data(as_text=True)
+    text = page.get_data(as_text=True).replace("<wbr>", "")
     assert page.status_code == 200
     assert all(f"{method} {path}" in text for path, method, _, _ in operations(gateway.application))
     assert "<script" not in text
@@ -98,3 +99,21 @@ def test_unknown_parameters_and_doubled_ones_are_refused(gateway: FlaskClient) -
         assert answer.status_code == 400
         assert json.loads(answer.data)["code"] == "QUERY_INVALID"
         assert named in json.loads(answer.data)["detail"]
+
+
+def test_the_page_shows_text_as_text_and_code_as_code() -> None:
+    """Whatever a description holds, none of it becomes markup but what stands between backticks."""
+    assert as_code("a `<b>` & <script>") == "a <code>&lt;b&gt;</code> &amp; &lt;script&gt;"
+
+
+def test_the_page_breaks_paths_before_slashes_only() -> None:
+    """A long path stays readable on a narrow screen."""
+    assert breakable("/api/v1/{<x>}") == "<wbr>/api<wbr>/v1<wbr>/{&lt;x&gt;}"
+
+
+def test_the_page_lists_every_call_under_its_subject(gateway: FlaskClient) -> None:
+    """None is lost by the grouping."""
+    described = document(gateway.application)
+    listed = {(call["method"], call["path"]) for _, calls in by_subject(described) for call in calls}
+
+    assert listed == {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
