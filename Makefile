@@ -55,7 +55,7 @@ bench: setup ## Side by side with what an administrator would use instead. ARGS=
 promises: setup ## The tests behind the promises of the reliability document, one by one
 	@$(PYTHON) -m pytest -v -m promise $(T)
 
-schemas: setup ## Write anew what is made from the code: shared/contracts/schemas, docs/admin-api.openapi.json
+schemas: setup ## Write anew what is made from the code: shared/contracts/schemas, docs/events.md, docs/admin-api.openapi.json
 	@$(PYTHON) -m shared.contracts.generate
 	@$(PYTHON) -m services.api_gateway.document
 

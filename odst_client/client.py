@@ -10,6 +10,7 @@ import requests
 from odst_client.account import Account
 from odst_client.audit import Audit
 from odst_client.dead_letters import DeadLetters
+from odst_client.events import Events
 from odst_client.failures import CallFailed
 from odst_client.instance import ThisInstance
 from odst_client.mesh import Mesh
@@ -40,6 +41,7 @@ class Client:
         instance      readiness, status, rotate_key, openapi
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, unsubscribe, deliveries
+        events        types, type
         people        all, show, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory
         account       log_in, show, log_out, change_password, sessions, end
@@ -67,6 +69,7 @@ class Client:
         self.instance = ThisInstance(self._transport)
         self.dead_letters = DeadLetters(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.events = Events(self._transport)
         self.people = People(self._transport)
         self.group_grants = GroupGrants(self._transport)
         self.account = Account(self._transport)

@@ -1,6 +1,6 @@
-"""Writes the JSON schemas of all events and of their envelope: `python -m shared.contracts.generate [--check]`.
+"""Writes the JSON schemas of all events and of their envelope, and their page: `python -m shared.contracts.generate [--check]`.
 
-The schemas are committed, so that a change of a contract shows in a review. `--check` writes nothing and fails if a file is not
+Schemas and page are committed, so that a change of a contract shows in a review. `--check` writes nothing and fails if a file is not
 what would be written.
 """
 
@@ -13,22 +13,23 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from shared.contracts.catalogue import schema_of
 from shared.contracts.events import ALL, Envelope
+from shared.contracts.events_page import events_page
 
 SCHEMAS = Path(__file__).parent / "schemas"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 
 
-def schema_of(model: type[BaseModel], name: str) -> str:
+def _text(model: type[BaseModel], name: str) -> str:
     """The schema of a model as the text that is committed: JSON, two spaces, keys in a fixed order."""
-    schema = {"$schema": _DIALECT, "$id": name} | model.model_json_schema(mode="serialization")
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema_of(model, name), indent=2, ensure_ascii=False) + "\n"
 
 
 def generated() -> dict[str, str]:
     """File name to text, for every file that belongs into `schemas/`."""
-    files = {f"{name}.json": schema_of(event, name) for name, event in ALL.items()}
-    return files | {"envelope.json": schema_of(Envelope, "envelope")}
+    files = {f"{name}.json": _text(event, name) for name, event in ALL.items()}
+    return files | {"envelope.json": _text(Envelope, "envelope")}
 
 
 def stale(folder: Path = SCHEMAS) -> list[str]:
@@ -50,15 +51,21 @@ def write(folder: Path = SCHEMAS) -> list[str]:
     return names
 
 
+def page_is_stale(page: Path = PAGE) -> bool:
+    """True if the page of the catalogue is not what would be written."""
+    return not page.exists() or page.read_text(encoding="utf-8") != events_page()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write, or with `--check` only look. Returns the exit code."""
     if list(arguments) == ["--check"]:
-        names = stale()
+        names = [*stale(), *([PAGE.name] if page_is_stale() else [])]
         if names:
             sys.stderr.write(f"run `make schemas` and commit: {', '.join(names)}\n")
         return bool(names)
     for name in write():
         sys.stdout.write(f"schemas/{name}\n")
+    PAGE.write_text(events_page(), encoding="utf-8")
     return 0
 
 

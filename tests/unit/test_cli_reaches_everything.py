@@ -52,6 +52,8 @@ EVERYTHING = [
     ["dead-letters", "list"],
     ["dead-letters", "replay"],
     ["dead-letters", "discard", "7"],
+    ["events", "types"],
+    ["events", "types", "package.published.v1"],
     ["subscribe", "http://x", "--events", "*"],
     ["subscriptions"],
     ["unsubscribe", "s"],

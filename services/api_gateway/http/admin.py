@@ -8,6 +8,7 @@ from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import (
     admin_audit,
     admin_directory,
+    admin_events,
     admin_mesh,
     admin_packages,
     admin_peers,
@@ -38,6 +39,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
     api.register_blueprint(admin_audit.doors(services, guard))
     api.register_blueprint(admin_directory.doors(services, guard))
+    api.register_blueprint(admin_events.doors(guard))
     api.register_blueprint(admin_people.doors(services, guard))
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))
     _subscriptions(api, services, guard)

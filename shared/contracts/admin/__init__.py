@@ -6,6 +6,7 @@
     packages    packages, their history; uploads; promotions
     mesh        peers, invitations, transfers; matrix, plan, instances
     instance    status, dead letters, subscriptions, deliveries
+    events      what can happen: the catalogue
     audit       the audit log: entries, exports, what a check of it found
     people      people, services, groups, sessions, tokens
 

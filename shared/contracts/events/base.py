@@ -19,23 +19,31 @@ StampText = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}\.[0-9]{4}$")]
 class Event(BaseModel):
     """Base of all events. Unknown fields are ignored, so that a newer sender can talk to an older reader."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
     type: ClassVar[str]
     """Routing key and catalogue name, with its version."""
     source: ClassVar[str]
     """The service that dispatches it."""
+    right: ClassVar[str] = "view"
+    """The right that whoever follows events needs to be told of it: `view`, or `audit` for what only auditors read."""
 
 
 class Envelope(BaseModel):
     """What surrounds an event on the bus, in the outbox and in a webhook."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
     id: Id
+    """Names this happening; the same each time that it comes."""
     type: str
+    """Which event it is, with its version."""
     source: str
+    """The service that said it."""
     time: dt.datetime
+    """When it happened, in UTC."""
     correlation_id: str
+    """Finds what belongs together in the logs of every instance that it touched."""
     data: dict[str, object]
+    """The event itself."""
 
     @classmethod
     def around(cls, event: Event, correlation_id: str) -> Envelope:

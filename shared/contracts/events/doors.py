@@ -14,6 +14,7 @@ class DoorActedV1(Event):
 
     type: ClassVar[str] = "door.acted.v1"
     source: ClassVar[str] = "api_gateway"
+    right: ClassVar[str] = "audit"
     operation: Annotated[str, Field(max_length=60)]
     """Such as `create_token`; `refused` for calls of whom nobody knows who made them."""
     method: str

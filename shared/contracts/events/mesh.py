@@ -58,6 +58,7 @@ class PeerBannedV1(Event):
 
     type: ClassVar[str] = "peer.banned.v1"
     source: ClassVar[str] = "replication"
+    right: ClassVar[str] = "audit"
     peer_id: str
     reason: str
     until: dt.datetime
@@ -77,6 +78,7 @@ class RecordRefusedV1(Event):
 
     type: ClassVar[str] = "record.refused.v1"
     source: ClassVar[str] = "replication"
+    right: ClassVar[str] = "audit"
     peer_id: str
     kind: str
     record_id: str
@@ -89,6 +91,7 @@ class MetaOverruledV1(Event):
 
     type: ClassVar[str] = "meta.overruled.v1"
     source: ClassVar[str] = "storage"
+    right: ClassVar[str] = "audit"
     package_id: Id
     field: str
     lost_value: str
@@ -167,6 +170,7 @@ class InstanceContestedV1(Event):
 
     type: ClassVar[str] = "instance.contested.v1"
     source: ClassVar[str] = "storage"
+    right: ClassVar[str] = "audit"
     old_id: str
     new_id: str
     """The id that counts here as what it became."""
@@ -189,6 +193,7 @@ class PeerFeedWentBackV1(Event):
 
     type: ClassVar[str] = "peer.feed_went_back.v1"
     source: ClassVar[str] = "replication"
+    right: ClassVar[str] = "audit"
     peer_id: str
     told_seq: Size
     found_seq: Size
@@ -210,6 +215,7 @@ class AuditContradictedV1(Event):
 
     type: ClassVar[str] = "audit.contradicted.v1"
     source: ClassVar[str] = "replication"
+    right: ClassVar[str] = "audit"
     peer_id: str
     name: str
     held_number: Size
