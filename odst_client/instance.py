@@ -28,7 +28,7 @@ class ThisInstance(Group):
         """Say what is waiting, and where."""
         return self._read(self.status, Status)
 
-    @operation("POST", "/api/v1/instance/rotate-key")
+    @operation("POST", "/api/v1/instance/rotate-key", creates=True)
     def rotate_key(self) -> Rotation:
         """Replace the key of the instance, and with it its id; the peers are told."""
         return self._read(self.rotate_key, Rotation)

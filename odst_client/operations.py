@@ -32,8 +32,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 A = TypeVar("A", bound=Answer)
 _ATTRIBUTE = "odst_operation"
 KEY_HEADER = "Idempotency-Key"
-KEYS_ARE_KEPT = False
-"""Whether instances answer what comes again under a key as they did the first time. A test holds this to what the gateway describes."""
 _REPEATED = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
@@ -45,14 +43,14 @@ class Operation:
     path: str
     """With `{parameters}`."""
     creates: bool = False
-    """Whether doing it twice makes two; then it is sent with an Idempotency-Key, so that what is sent twice is done once."""
+    """Whether doing it twice makes two; then it is sent with an Idempotency-Key, and what is sent twice is done once."""
     once: bool = False
     """Whether it is not tried again, although it could be."""
 
     @property
     def repeats(self) -> bool:
         """Whether it may be sent again when nobody knows whether it arrived."""
-        return not self.once and (self.method in _REPEATED or (self.creates and KEYS_ARE_KEPT))
+        return not self.once and (self.method in _REPEATED or self.creates)
 
     def __str__(self) -> str:
         """As the OpenAPI document has it."""

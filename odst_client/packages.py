@@ -78,7 +78,7 @@ class Packages(Group):
         """List all packages that ever had a name, by falling precedence: the first that is not deleted is current."""
         return self._read(self.history, History, name=name).items
 
-    @operation("POST", "/api/v1/names/{name}/rollback")
+    @operation("POST", "/api/v1/names/{name}/rollback", creates=True)
     def roll_back(self, name: str, to: str | None = None) -> Package:
         """Make an earlier version of a name current again, everywhere: the one made before, or the one with package_id `to`.
 

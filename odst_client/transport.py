@@ -3,7 +3,8 @@
 ::
 
     safe or idempotent (GET, PUT, PATCH, DELETE),       tried again when the connection broke, and on 503 and 504, after the
-    or with an Idempotency-Key that is kept             time that the instance says in Retry-After
+    or with an Idempotency-Key                          time that the instance says in Retry-After; on 409, if that says
+                                                        that the same request has not ended yet
     all else (most POSTs), and bytes of packages        tried again only if no connection was made: nothing was sent then
 """
 
@@ -24,6 +25,12 @@ CORRELATION_HEADER = "Ods-Correlation-Id"
 _AWAY = (requests.codes.service_unavailable, requests.codes.gateway_timeout)
 
 
+class _Repeats(Retry):
+    """Also waits for a request that came before and is still under way: the one 409 with Retry-After."""
+
+    RETRY_AFTER_STATUS_CODES = Retry.RETRY_AFTER_STATUS_CODES | {requests.codes.conflict}
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long is waited, and how often is tried."""
@@ -39,7 +46,7 @@ class Patience:
 
     def for_anything(self) -> Retry:
         """What may be done twice."""
-        return Retry(
+        return _Repeats(
             self.tries - 1,
             allowed_methods=None,
             status_forcelist=_AWAY,

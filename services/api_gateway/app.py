@@ -17,6 +17,7 @@ from services.api_gateway.http import (
     downloads,
     headers,
     health,
+    keyed,
     limits,
     metrics,
     openapi,
@@ -69,6 +70,7 @@ def assemble(outside: Outside) -> Flask:
     _write_down_acts(app, outside)
     cookie = SessionCookie(outside.settings.public_url)
     limits.install(app, outside.settings, cookie)
+    keyed.install(app, outside.services)
     guard = auth.Guard(outside.services, cookie)
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
     app.register_blueprint(tus.doors(outside.services, outside.store, outside.settings, guard))

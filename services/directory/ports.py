@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.directory.domain.accounts import Finding, Recognised
 from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.groups import GroupGrant
+from services.directory.domain.keyed_requests import KeyedRequest
 from services.directory.domain.people import Credentials, Everybody, Person
 from services.directory.domain.search import Search
 from services.directory.domain.sessions import Session
@@ -119,6 +120,28 @@ class GroupGrants(Protocol):
 
     def remove(self, grant_id: str) -> bool:
         """Forget one; False if there is none."""
+
+
+class KeyedRequests(Protocol):
+    """Requests that came with an `Idempotency-Key`, kept for a while."""
+
+    def take(self, wished: KeyedRequest, begun_before: dt.datetime, most: int) -> KeyedRequest | None:
+        """Keep a new one, unless its person has one under this key already, which is then answered; alone among all that do so.
+
+        Those that were begun before that time are forgotten first.
+
+        Raises:
+            TooMany: TOO_MANY_KEYS, if its person has `most` of them.
+        """
+
+    def end(self, request_id: str, when: dt.datetime, status: int, answer: Mapping[str, Any] | None, *, secret: bool) -> None:
+        """Write down what was answered, once; of one that is not there, nothing."""
+
+    def release(self, request_id: str) -> None:
+        """Forget one that was not answered."""
+
+    def forget(self, begun_before: dt.datetime) -> None:
+        """Forget all that were begun before that time."""
 
 
 class Accounts(Protocol):

@@ -80,7 +80,7 @@ class DirectoryService:
 
     @every
     def sweep(self) -> None:
-        """Who is gone outside is shut out here."""
+        """Who is gone outside is shut out here; old keys of requests are forgotten."""
         self.wired.do.sweep()
 
     @answers
@@ -176,6 +176,21 @@ class DirectoryService:
     def revoke_token(self, token_id: str, of: str | None) -> None:
         """Close a door for good."""
         self.wired.do.tokens.revoke_token(token_id, of)
+
+    @answers
+    def begin_request(self, request_id: str, person_id: str, key_sha256: str, fingerprint: str) -> Any:
+        """Whether a request with a key is new."""
+        return self.wired.do.keyed.begin(request_id, person_id, key_sha256, fingerprint)
+
+    @answers
+    def finish_request(self, request_id: str, status: Any, answer: Any, secret: Any) -> None:
+        """What was answered."""
+        self.wired.do.keyed.finish(request_id, status, answer, secret)
+
+    @answers
+    def release_request(self, request_id: str) -> None:
+        """Nothing was done."""
+        self.wired.do.keyed.release(request_id)
 
     @answers
     def list_audit(self, after: str | None, limit: int, filters: dict[str, str | None] | None) -> Any:

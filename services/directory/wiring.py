@@ -13,6 +13,7 @@ from services.directory.adapters.audit import DatabaseAuditLog
 from services.directory.adapters.audit_files import HeadFile, SealedFiles
 from services.directory.adapters.checkpoints import DatabaseCheckpoints
 from services.directory.adapters.first_admin_file import FirstAdminFile
+from services.directory.adapters.keyed_requests import DatabaseKeyedRequests
 from services.directory.adapters.ldap_accounts import LdapAccounts
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.adapters.sessions import DatabaseAttempts, DatabaseGroupGrants, DatabaseSessions
@@ -23,13 +24,14 @@ from services.directory.handlers.admitting import Clock, Gate
 from services.directory.handlers.audit import AuditTrail
 from services.directory.handlers.checkpointing import Checkpointing
 from services.directory.handlers.first_start import FirstStart
+from services.directory.handlers.keyed_requests import KeyedRequestHandlers
 from services.directory.handlers.logging_in import Recogniser, SessionHandlers, Throttle
 from services.directory.handlers.outside import AccountsOutside
 from services.directory.handlers.people import GroupHandlers, PasswordRules, PeopleHandlers
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.tokens import TokenHandlers
 from services.directory.handlers.verifying import Verifying
-from services.directory.ports import Accounts, Attempts, GroupGrants, Here, Passwords, Register, Sessions
+from services.directory.ports import Accounts, Attempts, GroupGrants, Here, KeyedRequests, Passwords, Register, Sessions
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.keys import InstanceKey
@@ -64,6 +66,7 @@ class Outside:
     sessions: Sessions
     attempts: Attempts
     groups: GroupGrants
+    keyed: KeyedRequests
     passwords: Passwords
     sources: Sequence[Accounts]
     here: Here
@@ -79,6 +82,7 @@ class Handlers:
     people: PeopleHandlers
     groups: GroupHandlers
     sessions: SessionHandlers
+    keyed: KeyedRequestHandlers
     outside: AccountsOutside
     refresh_after: dt.timedelta
 
@@ -87,7 +91,8 @@ class Handlers:
         return self.gate.register.counts() | self.sessions.figures()
 
     def sweep(self) -> None:
-        """Ask the sources outside about accounts that were not seen lately."""
+        """Ask the sources outside about accounts that were not seen lately; forget keys of requests whose time is over."""
+        self.keyed.prune()
         if self.gate.has_sources:
             self.sessions.recogniser.refresh(self.sessions.clock() - self.refresh_after)
 
@@ -106,6 +111,7 @@ def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
         PeopleHandlers(register, outside.passwords, rules, here, clock),
         GroupHandlers(outside.groups),
         SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
+        KeyedRequestHandlers(outside.keyed, clock),
         AccountsOutside(outside.sources),
         dt.timedelta(seconds=settings.accounts_refresh_seconds),
     )
@@ -131,7 +137,7 @@ def build(settings: DirectorySettings) -> Directory:
     migrations.upgrade(database, Path(__file__).parent / "migrations")
     register, passwords = DatabaseRegister(database), Argon2Passwords()
     FirstStart(register, FirstAdminFile(settings.first_admin_file), passwords, _now).run()
-    kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database)
+    kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database), DatabaseKeyedRequests(database)
     sources = [LdapAccounts(settings.ldap)] if settings.ldap else []
     outside = Outside(register, *kept, passwords, sources, _here(settings), _now)
     audit = audit_on(database, settings)

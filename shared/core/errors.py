@@ -7,14 +7,17 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     OdstError
     ├── TransientError          try again later: the message goes to a delayed retry
     │   ├── ServiceUnavailable      SERVICE_UNAVAILABLE
-    │   ├── ServiceTimeout          SERVICE_TIMEOUT
+    │   │   ├── ServiceTimeout          SERVICE_TIMEOUT
+    │   │   └── AnswerLost              ANSWER_LOST
     │   ├── InsufficientSpace       INSUFFICIENT_SPACE
     │   ├── TooMany                 TOO_MANY_REQUESTS and TOO_MANY_ATTEMPTS
     │   ├── Locked                  LOCKED
+    │   ├── StillUnderWay           IDEMPOTENCY_IN_PROGRESS
     │   └── PeerUnreachable         PEER_UNREACHABLE
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
-        │   └── TooLarge                TOO_LARGE
+        │   ├── TooLarge                TOO_LARGE
+        │   └── KeyReused               IDEMPOTENCY_KEY_REUSED
         ├── DigestMismatch          DIGEST_INVALID
         ├── RecordInvalid           RECORD_INVALID
         │   └── ManifestInvalid         MANIFEST_INVALID
@@ -69,6 +72,12 @@ class ServiceTimeout(ServiceUnavailable):
     default_code = "SERVICE_TIMEOUT"
 
 
+class AnswerLost(ServiceUnavailable):
+    """The connection broke after a service was asked; whether it did the work is not known."""
+
+    default_code = "ANSWER_LOST"
+
+
 class InsufficientSpace(TransientError):
     """The byte store has no room for this, keeping its floor of free space."""
 
@@ -89,6 +98,12 @@ class Locked(TransientError):
     """Somebody else is at it just now."""
 
     default_code = "LOCKED"
+
+
+class StillUnderWay(TransientError):
+    """The same request came before and has not ended."""
+
+    default_code = "IDEMPOTENCY_IN_PROGRESS"
 
 
 class PeerUnreachable(TransientError):
@@ -113,6 +128,12 @@ class TooLarge(InvalidInput):
     """More than there may be, or than was said that there would be."""
 
     default_code = "TOO_LARGE"
+
+
+class KeyReused(InvalidInput):
+    """A key that stands for one request came with another."""
+
+    default_code = "IDEMPOTENCY_KEY_REUSED"
 
 
 class DigestMismatch(PermanentError):

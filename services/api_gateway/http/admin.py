@@ -20,6 +20,7 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.cookies import SessionCookie
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Limit
 from shared.contracts.admin.instance import (
@@ -49,6 +50,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
 def _subscriptions(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/subscriptions")
     @guard.requires("administer")
+    @keyed("see GET /api/v1/subscriptions")
     @described(body=SubscriptionWish, answers={201: NewSubscription})
     def subscribe() -> tuple[Response, int]:
         """Have events posted to a webhook; the answer holds its secret, this once."""

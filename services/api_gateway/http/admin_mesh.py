@@ -11,6 +11,7 @@ from services.api_gateway.http.admin_peers import PEER_SECONDS
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read_query, split
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
 from shared.contracts.admin.mesh import InstanceList, Matrix, MatrixQuery, Plan, PlanQuery, Rotation
@@ -69,6 +70,7 @@ def _instances(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/instance/rotate-key")
     @guard.requires("administer")
+    @keyed("see GET /api/v1/status")
     @described(answers={200: Rotation})
     def rotate_key() -> Response:
         """Replace the key of this instance."""

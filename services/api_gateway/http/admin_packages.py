@@ -9,6 +9,7 @@ from services.api_gateway.http import versions
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Page
@@ -85,6 +86,7 @@ def _versions(api: Blueprint, services: Services, shown: Shown, guard: Guard) ->
 
     @api.post("/names/<name>/rollback")
     @guard.requires("raise")
+    @keyed("see GET /api/v1/names/<name>/history")
     @described(body=Rollback, answers={200: Package})
     def roll_back(name: str) -> Response:
         """Make an earlier version of a name current again, everywhere."""

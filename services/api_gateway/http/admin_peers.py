@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, jsonify
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Limit
 from shared.contracts.admin.mesh import Invitation, InvitationWish, Joining, Peer, PeerChange, PeerList, Pulling, TransferList
@@ -28,6 +29,7 @@ def doors(services: Services, guard: Guard) -> Blueprint:
 def _registering(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/invitations")
     @guard.requires("administer")
+    @keyed("an invitation that nobody has expires by itself")
     @described(body=InvitationWish, answers={201: Invitation})
     def create_invitation() -> tuple[Response, int]:
         """Invite another instance; the answer holds a one-time secret, this once."""
@@ -44,6 +46,7 @@ def _registering(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/peers")
     @guard.requires("administer")
+    @keyed("see GET /api/v1/peers")
     @described(body=Joining, answers={201: Peer})
     def join() -> tuple[Response, int]:
         """Join the instance that made an invitation."""

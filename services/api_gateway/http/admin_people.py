@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, jsonify
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.people import (
     GroupGrant,
@@ -50,6 +51,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 def _making(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/people")
     @guard.requires("administer")
+    @keyed("see GET /api/v1/people")
     @described(body=PersonWish, answers={201: Person})
     def create_person() -> tuple[Response, int]:
         """Make a local account, or a service, which has tokens only; the name is never given twice."""
@@ -129,6 +131,7 @@ def _groups(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/group-grants")
     @guard.requires("administer")
+    @keyed("see GET /api/v1/group-grants")
     @described(body=GroupGrantWish, answers={201: GroupGrant})
     def grant_to_group() -> tuple[Response, int]:
         """Give a role to whoever is in a group."""

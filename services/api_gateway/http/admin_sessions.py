@@ -10,6 +10,7 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read
 from services.api_gateway.http.cookies import SessionCookie, csrf_token, sha256
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.people import LoginWish, Me, NewToken, OwnPasswordWish, SessionList, TokenList, TokenWish, grants_in
 from shared.core.errors import NotFound, TooMany
@@ -123,6 +124,7 @@ def _own(api: Blueprint, services: Services, guard: Guard, cookie: SessionCookie
 def _tokens(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/tokens")
     @guard.requires("self")
+    @keyed("see GET /api/v1/tokens")
     @described(body=TokenWish, answers={201: NewToken})
     def create_token() -> tuple[Response, int]:
         """Make an API token that may do no more than oneself; the answer holds its text, this once."""

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, jsonify
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Limit
 from shared.contracts.admin.packages import Promotion, PromotionList, PromotionWish, Rejection
@@ -24,6 +25,7 @@ def doors(services: Services, guard: Guard) -> Blueprint:
 def _asking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/packages/<reference>/promote")
     @guard.requires("promote")
+    @keyed("see GET /api/v1/promotions")
     @described(body=PromotionWish, answers={201: Promotion})
     def promote(reference: str) -> tuple[Response, int]:
         """Promote a package to a stage; at once or at a time, after approval where that is set."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from shared.contracts.admin.base import Answer, Body, Query
@@ -65,6 +65,12 @@ def described(
         return view
 
     return decorate
+
+
+def also_takes(view: Any, headers: Mapping[str, str]) -> None:
+    """Say that a described door takes these header fields too; for decorators around it, which are functions of their own."""
+    description: Description = getattr(view, _ATTRIBUTE)
+    setattr(view, _ATTRIBUTE, replace(description, headers={**description.headers, **headers}))
 
 
 def description_of(view: Any) -> Description | None:

@@ -22,6 +22,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.PeerUnreachable, 502),
     (errors.PeerLied, 502),
     (errors.Locked, 423),
+    (errors.StillUnderWay, 409),
     (errors.NotFound, 404),
     (errors.Gone, 410),
     (errors.Conflict, 409),
@@ -32,6 +33,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.RecordRefused, 422),
     (errors.ClockAhead, 422),
     (errors.TooLarge, 413),
+    (errors.KeyReused, 422),
     (errors.InvalidInput, 400),
 )
 """The first that fits; anything else is 500."""
@@ -78,6 +80,8 @@ def answer(error: OdstError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="odst"'
     if status in (423, 503, 504, 507):
         headers["Retry-After"] = "1" if status == 423 else "5"  # noqa: PLR2004
+    if isinstance(error, errors.StillUnderWay):
+        headers["Retry-After"] = "1"
     if isinstance(error, errors.TooMany):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return problem(status, error.code, error.message, headers)

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.groups import GroupGrant
+from services.directory.domain.keyed_requests import KeyedRequest
 from services.directory.domain.people import Person, PersonState
 from services.directory.domain.rights import Grant, Right, read_grants
 from services.directory.domain.sessions import Session
@@ -20,6 +21,7 @@ from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 
 _PERSON_TIMES = ("created", "seen", "last_login")
 _TOKEN_TIMES = ("created", "expires", "last_used", "revoked")
+_KEYED_TIMES = ("begun", "ended")
 _ENTRY_FIELDS = [field.name for field in dataclasses.fields(Entry)]
 _PERSON_FIELDS = [field.name for field in dataclasses.fields(Person)]
 _TOKEN_FIELDS = [field.name for field in dataclasses.fields(Token)]
@@ -90,6 +92,18 @@ def group_grant_of(row: Any) -> GroupGrant:
     """A row as a group's grant."""
     (grant,) = _grants(row.grant)
     return GroupGrant(row.grant_id, row.group, grant)
+
+
+def keyed_request_row(request: KeyedRequest) -> dict[str, Any]:
+    """A request with a key as a row."""
+    fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(KeyedRequest)}
+    return fields | _written_times(fields, _KEYED_TIMES) | {"answer": None if request.answer is None else json.dumps(dict(request.answer))}
+
+
+def keyed_request_of(row: Any) -> KeyedRequest:
+    """A row as a request with a key."""
+    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(KeyedRequest)}
+    return KeyedRequest(**fields | _read_times(fields, _KEYED_TIMES) | {"answer": None if row.answer is None else json.loads(row.answer)})
 
 
 def audit_row(link: Link, entry: Entry) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 METADATA = MetaData()
 
@@ -69,6 +69,21 @@ GROUP_GRANTS = Table(
     Column("grant_id", String(36), primary_key=True),
     Column("group", Text, nullable=False),
     Column("grant", Text, nullable=False),
+)
+
+KEYED_REQUESTS = Table(
+    "keyed_requests",
+    METADATA,
+    Column("request_id", String(36), primary_key=True),
+    Column("person_id", String(36), nullable=False),
+    Column("key_sha256", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("begun", String(32), nullable=False, index=True),
+    Column("ended", String(32)),
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("secret", Boolean, nullable=False),
+    UniqueConstraint("person_id", "key_sha256", name="keyed_requests_by_key"),
 )
 
 AUDIT = Table(

@@ -68,6 +68,20 @@ def _unknown_words(error: ValidationError) -> dict[str, Any]:
     return {str(fault["loc"][0]): fault["input"] for fault in faults}
 
 
+_SHOWN_ONCE: Final = "x-odst-shown-once"
+ShownOnce = Annotated[str, Field(json_schema_extra={_SHOWN_ONCE: True})]
+"""A secret in an answer: it is kept nowhere, so that nobody can ask for it again."""
+
+
+def shown_once(model: type[BaseModel]) -> frozenset[str]:
+    """Which fields of an answer hold such a secret."""
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(_SHOWN_ONCE)
+    )
+
+
 class NoQuery(Query):
     """For what takes no parameters."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, Bytes, Time
+from shared.contracts.admin.base import Answer, Body, Bytes, ShownOnce, Time
 
 
 class ReplayWish(Body):
@@ -109,7 +109,7 @@ class Subscription(Answer):
 class NewSubscription(Subscription):
     """A subscription with its secret, which is shown only once."""
 
-    secret: str
+    secret: ShownOnce
 
 
 class SubscriptionList(Answer):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, TagList, Time
+from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, ShownOnce, TagList, Time
 from shared.contracts.admin.packages import Package
 
 MOST_ROWS = 200
@@ -51,7 +51,7 @@ class PlanQuery(Query):
 class Invitation(Answer):
     """A one-time invitation: it holds a secret, and is shown only once."""
 
-    invitation: str
+    invitation: ShownOnce
     expires: Time
 
 

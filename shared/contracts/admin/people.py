@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, TagList, Time
+from shared.contracts.admin.base import Answer, Body, ShownOnce, TagList, Time
 from shared.core.errors import InvalidInput
 
 RoleName = Literal["viewer", "uploader", "promoter", "auditor", "administrator"]
@@ -192,7 +192,7 @@ class Token(Answer):
 class NewToken(Token):
     """A token with its text, which is shown only once."""
 
-    token: str
+    token: ShownOnce
 
 
 class TokenList(Answer):

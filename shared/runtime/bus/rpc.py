@@ -14,7 +14,7 @@ from typing import Any
 from amqp.exceptions import ChannelError
 from kombu import Consumer, Producer, Queue
 
-from shared.core.errors import ServiceTimeout, ServiceUnavailable, from_wire
+from shared.core.errors import AnswerLost, ServiceTimeout, ServiceUnavailable, from_wire
 from shared.runtime.bus import topology
 from shared.runtime.bus.connection import CONNECTION_ERRORS, Reuse, connect
 from shared.runtime.bus.messages import CORRELATION_KEY
@@ -82,8 +82,8 @@ class RpcClient:
         """Ask `service` and return its answer.
 
         Raises:
-            ServiceUnavailable: if the service or the broker is not there.
-            ServiceTimeout: if no answer came in time.
+            ServiceUnavailable: if the service or the broker is not there; nothing was done then.
+            AnswerLost, ServiceTimeout: if the broker went away, or no answer came in time: it may have been done.
             OdstError: whatever the service refused with.
         """
         timeout = _timeout_seconds or self._timeout
@@ -97,9 +97,10 @@ class RpcClient:
     def _exchange(self, service: str, method: str, body: bytes, timeout: float) -> bytes:
         routing_key = f"{service}.{method}"
         for fresh in (False, True):
-            sent = False
+            sending = sent = False
             try:
                 with self._callers.one(fresh=fresh) as caller:
+                    sending = True
                     deadline = time.monotonic() + timeout
                     call_id = caller.send(routing_key, body, timeout)
                     sent = True
@@ -110,8 +111,10 @@ class RpcClient:
             except ChannelError as error:
                 raise ServiceUnavailable(f"the service {service} is not running: nobody answers {method}") from error
             except CONNECTION_ERRORS as error:
-                if sent or fresh:
-                    raise ServiceUnavailable(f"the broker was lost while asking {service} for {method}: {error}") from error
+                if sent or (fresh and sending):
+                    raise AnswerLost(f"the broker was lost while asking {service} for {method}: {error}") from error
+                if fresh:
+                    raise ServiceUnavailable(f"the broker cannot be reached to ask {service} for {method}: {error}") from error
         raise ServiceUnavailable(f"the broker cannot be reached to ask {service} for {method}")
 
     def close(self) -> None:

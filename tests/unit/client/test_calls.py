@@ -52,9 +52,8 @@ def test_what_is_safe_is_tried_again(gateway: Gateway, failure: tuple[int, Any])
 
 
 @pytest.mark.parametrize("failure", [(503, AWAY), BREAK_OFF], ids=["503", "cut"])
-def test_what_creates_is_tried_again_under_one_key(gateway: Gateway, failure: tuple[int, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An instance that keeps keys does it once, however often it arrives; another call has another key."""
-    monkeypatch.setattr("odst_client.operations.KEYS_ARE_KEPT", True)
+def test_what_creates_is_tried_again_under_one_key(gateway: Gateway, failure: tuple[int, Any]) -> None:
+    """The instance does it once, however often it arrives; another call has another key."""
     _sometimes(gateway, f"POST {API}/peers", [failure], (201, example_of(Peer, name="berlin")))
     client = Client(gateway.url, patience=HASTY)
 
@@ -68,11 +67,11 @@ def test_what_creates_is_tried_again_under_one_key(gateway: Gateway, failure: tu
 
 @pytest.mark.parametrize("failure", [(503, AWAY), BREAK_OFF], ids=["503", "cut"])
 def test_what_could_be_done_twice_is_sent_once(gateway: Gateway, failure: tuple[int, Any]) -> None:
-    """Nobody rolls back two versions because an answer was lost."""
-    _sometimes(gateway, f"POST {API}/names/x/rollback", [failure], (200, example_of(Package)))
+    """What has no key: nobody is logged in twice because an answer was lost."""
+    _sometimes(gateway, f"POST {API}/session", [failure], (201, example_of(Me)))
 
     with pytest.raises(CallFailed):
-        Client(gateway.url, patience=HASTY).packages.roll_back("x")
+        Client(gateway.url, patience=HASTY).account.log_in("ada", "a password")
 
     assert (len(gateway.asked), _keys(gateway)) == (1, [None])
 

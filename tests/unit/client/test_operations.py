@@ -92,8 +92,8 @@ def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway
         assert [described.operation_at(*call.split()) for call, _, _ in gateway.asked] == [name]
 
 
-def test_what_creates_is_sent_again_only_where_its_key_is_kept(described: DescribedApi) -> None:
-    """The client tries it again if, and only if, the gateway says of each such operation that it takes a key."""
+def test_what_creates_takes_a_key_at_both_ends(described: DescribedApi) -> None:
+    """The client sends one, and tries again, where the gateway says that it keeps it; nowhere else."""
     creating = {str(one) for one, _ in _operations(Client("http://x")) if one.creates}
     keeping = {
         name
@@ -101,4 +101,4 @@ def test_what_creates_is_sent_again_only_where_its_key_is_kept(described: Descri
         if operations.KEY_HEADER in (parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header")
     }
 
-    assert keeping == (creating if operations.KEYS_ARE_KEPT else set())
+    assert keeping == creating

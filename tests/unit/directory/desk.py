@@ -19,6 +19,7 @@ from tests.unit.directory.directory_fakes import (
     FakeAttempts,
     FakeGroupGrants,
     FakeHandOver,
+    FakeKeyedRequests,
     FakePasswords,
     FakeRegister,
     FakeSessions,
@@ -73,7 +74,9 @@ class Desk:
         self._sessions = 0
 
     def _outside(self, register: Register, sessions: Sessions, attempts: Attempts, groups: GroupGrants) -> Outside:
-        return Outside(register, sessions, attempts, groups, self.passwords, self.sources, lambda: self.here, self.clock)
+        return Outside(
+            register, sessions, attempts, groups, FakeKeyedRequests(), self.passwords, self.sources, lambda: self.here, self.clock
+        )
 
     def authorize(self, token: str, right: str) -> dict[str, Any]:
         """Ask as the gateway does for a token."""

@@ -8,16 +8,19 @@ import itertools
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.groups import GroupGrant
+from services.directory.domain.keyed_requests import KeyedRequest
 from services.directory.domain.people import Credentials, Everybody, Person
 from services.directory.domain.search import Search
 from services.directory.domain.sessions import Session
 from services.directory.domain.throttle import Failures, Rule
 from services.directory.domain.tokens import Token
 from shared.core.audit_chain import Link, Position
+from shared.core.errors import TooMany
 
 
 @dataclass
@@ -184,6 +187,39 @@ class FakeGroupGrants:
     def remove(self, grant_id: str) -> bool:
         """Forget one."""
         return self.kept.pop(grant_id, None) is not None
+
+
+@dataclass
+class FakeKeyedRequests:
+    """`KeyedRequests` in memory."""
+
+    kept: dict[str, KeyedRequest] = field(default_factory=dict)
+
+    def take(self, wished: KeyedRequest, begun_before: dt.datetime, most: int) -> KeyedRequest | None:
+        """Keep a new one, or say what is there."""
+        self.forget(begun_before)
+        theirs = [one for one in self.kept.values() if one.person_id == wished.person_id]
+        known = next((one for one in theirs if one.key_sha256 == wished.key_sha256), None)
+        if known is None and len(theirs) >= most:
+            raise TooMany("too many", "TOO_MANY_KEYS")
+        if known is None:
+            self.kept[wished.request_id] = wished
+        return known
+
+    def end(self, request_id: str, when: dt.datetime, status: int, answer: Mapping[str, Any] | None, *, secret: bool) -> None:
+        """Write down what was answered."""
+        known = self.kept.get(request_id)
+        if known is not None and known.ended is None:
+            self.kept[request_id] = replace(known, ended=when, status=status, answer=answer, secret=secret)
+
+    def release(self, request_id: str) -> None:
+        """Forget one that was not answered."""
+        if request_id in self.kept and self.kept[request_id].ended is None:
+            del self.kept[request_id]
+
+    def forget(self, begun_before: dt.datetime) -> None:
+        """Forget older ones."""
+        self.kept = {key: one for key, one in self.kept.items() if one.begun >= begun_before}
 
 
 @dataclass
