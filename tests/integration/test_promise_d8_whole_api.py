@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
@@ -47,3 +49,23 @@ def test_whatever_is_sent_the_answer_is_one_of_those_that_are_described(case: sc
     answer = case.call(base_url=instance.url, headers={"Authorization": f"Bearer {instance.token}"})
 
     case.validate_response(answer, checks=CHECKS)
+
+
+def test_of_many_requests_under_one_key_one_is_done(instance: Instance) -> None:
+    """Sent at once to a whole instance: all who are answered get the same, some are asked to wait, and there is one person."""
+    headers = {"Authorization": f"Bearer {instance.token}", "Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+    def create(_number: int) -> requests.Response:
+        return requests.post(f"{instance.url}/api/v1/people", json={"name": "once"}, headers=headers, timeout=30)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(create, range(8)))
+    again = create(8)
+
+    made = [answer for answer in answers if answer.status_code == 201]
+    waiting = [answer.json()["code"] for answer in answers if answer.status_code == 409]
+    assert len(made) + len(waiting) == 8
+    assert set(waiting) <= {"IDEMPOTENCY_IN_PROGRESS"}
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert {answer.content for answer in (*made, again)} == {again.content}
+    assert [answer.headers.get("Idempotency-Replayed") for answer in made].count(None) == 1
