@@ -1,4 +1,4 @@
-"""`odst`: one command for everything. All but serve, demo and config goes over HTTP to an instance."""
+"""`odst`: one command for everything. All but serve, demo, config and secrets goes over HTTP to an instance."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cli.commands import (
     peers,
     people,
     running,
+    secrets,
     sessions,
     staging,
     status,
@@ -60,6 +61,7 @@ for module in (
     ldap,
     conformance,
     configuration,
+    secrets,
 ):
     for command in module.COMMANDS:
         main.add_command(command)

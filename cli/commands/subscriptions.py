@@ -7,7 +7,7 @@ import click
 from cli import options
 from cli.session import Session, with_session
 
-_COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created")
+_COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created", "secret_readable")
 _DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "next_attempt", "delivery_id", "subscription_id")
 
 

@@ -63,8 +63,8 @@ class NotifyHandlers:
         patterns = checked_patterns(events, handled_by("notify"))
         target, secret = checked_url(url), signing.new_secret()
         self.web.check(target)
-        subscription = Subscription(str(uuid.uuid4()), target, secret, patterns, created_by, self.clock())
-        self.subscriptions.add(subscription)
+        subscription = Subscription(str(uuid.uuid4()), target, patterns, created_by, self.clock())
+        self.subscriptions.add(subscription, secret)
         return describe_subscription(subscription) | {"secret": secret}
 
     def list_subscriptions(self) -> dict[str, Any]:
@@ -126,6 +126,7 @@ def describe_subscription(subscription: Subscription) -> dict[str, Any]:
         "state": subscription.state.value,
         "created_by": subscription.created_by,
         "created": rfc3339(subscription.created),
+        "secret_readable": subscription.secret_readable,
     }
 
 

@@ -13,8 +13,8 @@ from services.notify.domain.subscriptions import Subscription
 class Subscriptions(Protocol):
     """Subscriptions, kept."""
 
-    def add(self, subscription: Subscription) -> None:
-        """Keep a new one."""
+    def add(self, subscription: Subscription, secret: str) -> None:
+        """Keep a new one, its secret encrypted."""
 
     def all(self) -> Sequence[Subscription]:
         """All of them, newest first."""
@@ -36,7 +36,8 @@ class Deliveries(Protocol):
         """Take a delivery that is due, if any, for this worker alone until `lease_until`; the try is counted.
 
         Not one of a subscription with a delivery under way: a receiver that hangs holds one worker. Fewer tries go
-        first, so that receivers that are down yield to those that are not.
+        first, so that receivers that are down yield to those that are not. Those whose secret cannot be read wait, and no
+        try is counted.
         """
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:

@@ -83,9 +83,9 @@ class NotifyService:
         self.wired.handlers.tell(event, self.happening)
 
     @every
-    def prune(self) -> None:
-        """Forget what ended long ago."""
-        self.wired.delivering.prune()
+    def sweep(self) -> None:
+        """Forget what ended long ago; encrypt by the newest key."""
+        self.wired.sweep()
 
     @answers
     def subscribe(self, url: str, events: list[str], created_by: str) -> Any:
@@ -110,7 +110,7 @@ class NotifyService:
     @answers
     def figures(self) -> Any:
         """Counts for metrics and status."""
-        return self.wired.handlers.figures()
+        return self.wired.figures()
 
 
 HOSTED = Hosted(NotifyService, NotifySettings)

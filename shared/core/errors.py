@@ -13,6 +13,7 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     │   ├── TooMany                 TOO_MANY_REQUESTS and TOO_MANY_ATTEMPTS
     │   ├── Locked                  LOCKED
     │   ├── StillUnderWay           IDEMPOTENCY_IN_PROGRESS
+    │   ├── SecretUnreadable        SECRET_UNREADABLE
     │   └── PeerUnreachable         PEER_UNREACHABLE
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
@@ -104,6 +105,12 @@ class StillUnderWay(TransientError):
     """The same request came before and has not ended."""
 
     default_code = "IDEMPOTENCY_IN_PROGRESS"
+
+
+class SecretUnreadable(TransientError):
+    """A secret in a database cannot be decrypted: its key may come back, or it was changed."""
+
+    default_code = "SECRET_UNREADABLE"
 
 
 class PeerUnreachable(TransientError):

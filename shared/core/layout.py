@@ -17,6 +17,7 @@
       audit/head.json               where the audit log ends: a log that was cut is noticed by it
       unsaid/<event id>.json        acts at the doors that the broker has not taken yet
       secrets/instance.key          mode 0600
+      secrets/vault.keys            mode 0600: what encrypts secrets in the databases
       broker/  run/                 the private broker and the launcher, if this instance has them
 """
 
@@ -92,6 +93,11 @@ class Layout:
     def secrets(self) -> Path:
         """Folder of keys and first-run credentials, mode 0700."""
         return self.root / "secrets"
+
+    @property
+    def vault_keys(self) -> Path:
+        """Keys by which secrets in the databases are encrypted."""
+        return self.secrets / "vault.keys"
 
     def part(self, incoming_id: str) -> Path:
         """Unverified bytes of an upload or transfer."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from shared.core.layout import Layout
 from shared.core.manifest import MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, Manifest
 from shared.core.meta import PAYLOAD_TYPE as META_TYPE
 from shared.core.meta import MetaRecord
+from shared.runtime.secret_files import sync_folder, write_once
 
 MAX_ENVELOPE_BYTES = 4 * MAX_PAYLOAD_BYTES
 MAX_CHARTER_BYTES = 2 * MAX_CHARTER_PAYLOAD
@@ -78,17 +76,16 @@ class InstanceKey:
 
         Its attributes are read from the file again when that was replaced, because a rotation reaches every process that way.
         """
-        layout.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = key_file(layout)
         if not path.exists():
-            _write_once(path, cls.generate())
+            write_once(path, _pem(cls.generate()))
         return LiveKey(path)
 
     @classmethod
     def in_file(cls, path: Path) -> InstanceKey:
         """The key that is in a file now; made if it is not there, for its owner's eyes only."""
         if not path.exists():
-            _write_once(path, cls.generate())
+            write_once(path, _pem(cls.generate()))
         return InstanceKey(read_private(path))
 
     def sign_manifest(self, manifest: Manifest) -> bytes:
@@ -164,11 +161,7 @@ def use_next_key(layout: Layout, expected: InstanceId) -> None:
     path = next_key_file(layout)
     if path.exists() and InstanceKey(read_private(path)).instance_id == expected:
         path.replace(key_file(layout))
-        descriptor = os.open(layout.secrets, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(layout.secrets)
 
 
 def _version(path: Path) -> tuple[int, int]:
@@ -185,18 +178,8 @@ def seal(payload: bytes, payload_type: str, *keys: InstanceKey) -> bytes:
     return json.dumps(envelope.to_dict(), sort_keys=True).encode()
 
 
-def _write_once(path: Path, key: InstanceKey) -> None:
-    pem = key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        Path(temporary).unlink()
+def _pem(key: InstanceKey) -> bytes:
+    return key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def public_key(raw: bytes) -> Ed25519PublicKey:

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -93,6 +94,8 @@ class Settings(BaseModel):
     """Staging tags that this instance bears: which tagged packages it wants. `*` bears all; packages without tags come anyway."""
     peer_protocols: Annotated[tuple[Annotated[int, Field(ge=1, le=2)], ...], COMMA_SEPARATED, Field(min_length=1)] = (1, 2)
     """Versions of the peer protocol that this instance speaks."""
+    secrets_key_file: FilePath | None = None
+    """Keys by which secrets in the databases are encrypted; if not set, `secrets/vault.keys` below `data`, made at the first start."""
     free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
     """Space in MiB on the data disk that is never used."""
 
@@ -120,6 +123,11 @@ class Settings(BaseModel):
     def bus(self) -> BusSettings:
         """What the bus needs."""
         return BusSettings(self.amqp_uri, self.retry_delays_seconds, self.broker_timeout_seconds)
+
+    @property
+    def vault_keys(self) -> Path:
+        """Where the keys are by which secrets in the databases are encrypted."""
+        return self.secrets_key_file or self.layout.vault_keys
 
     def database_url_for(self, service: str) -> str:
         """SQLAlchemy URL of one service's own database; in PostgreSQL, of its schema, unless the URL has options of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -62,6 +63,15 @@ def running(service: str, folder: Path, uri: str) -> Iterator[RpcClient]:
         process.wait()
 
 
+def traces(folder: Path, secret: str) -> list[str]:
+    """Files of databases, logs and all else in which the secret stands, or the key in it, as it is or in hex."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    forms = (secret.encode(), secret.removeprefix("whsec_").encode(), key, key.hex().encode())
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any("sqlite3" in path.name for path in files)
+    return [str(path) for path in files if any(form in path.read_bytes() for form in forms)]
+
+
 def test_the_directory_process_opens_its_doors_to_the_first_administrator(broker: PrivateBroker, tmp_path: Path) -> None:
     """From the file of the first start to tokens, refusals and codes over RPC; no secret in the log."""
     with running("directory", tmp_path, broker.uri()) as client:
@@ -107,7 +117,11 @@ def test_the_notify_process_turns_an_event_into_one_signed_webhook(broker: Priva
             return [item for item in items if item["state"] == "delivered"]
 
         (shown,) = wait_for(delivered, "the webhook is delivered at the second try")
-        assert client.call("notify", "figures") == {"subscriptions": 1, "deliveries_waiting": 0, "deliveries_failed": 0}
+        figures = {"subscriptions": 1, "deliveries_waiting": 0, "deliveries_failed": 0}
+        assert client.call("notify", "figures") == figures | {"secrets": 1, "secrets_outdated": 0, "secrets_unreadable": 0}
+        answers = [client.call("notify", "list_subscriptions"), client.call("notify", "list_deliveries", limit=10)]
+        assert made["secret"] not in json.dumps(answers)
+        assert traces(tmp_path, made["secret"]) == []
         client.call("notify", "unsubscribe", subscription_id=made["subscription_id"])
         assert client.call("notify", "list_subscriptions") == {"items": []}
 

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import select
@@ -17,6 +19,8 @@ from services.notify.domain.deliveries import Claim, Delivery, DeliveryState, Ou
 from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.ports import Deliveries, Subscriptions
 from shared.runtime.database import Database
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Vault
 from shared.testing.fakes.clock import NOON
 from tests.contract.port_databases import KINDS, migrated
 from tests.unit.notify.notify_fakes import SECRET, FakeKeeper, a_delivery, a_subscription
@@ -51,6 +55,12 @@ class Keepers:
         return next(one for one in self.deliveries.newest(100) if one.delivery_id == delivery_id)
 
 
+def keepers_on(database: Database, folder: Path) -> Keepers:
+    """The real ones, with keys in a folder."""
+    secrets = SecretColumn(Vault.load_or_create(folder / "vault.keys"), "notify", schema.SUBSCRIPTIONS.c.encrypted_secret)
+    return Keepers(DatabaseSubscriptions(database, secrets), DatabaseDeliveries(database, secrets))
+
+
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Database]:
     """A migrated database of its own, of each kind."""
@@ -67,15 +77,16 @@ def keepers(request: pytest.FixtureRequest, new_database: Callable[[str], str]) 
             made = Keepers(keeper, keeper)
         else:
             database = stack.enter_context(migrated("notify", new_database(request.param)))
-            made = Keepers(DatabaseSubscriptions(database), DatabaseDeliveries(database))
-        made.subscriptions.add(a_subscription("s1"))
+            keys = stack.enter_context(TemporaryDirectory())
+            made = keepers_on(database, Path(keys))
+        made.subscriptions.add(a_subscription("s1"), SECRET)
         yield made
 
 
 def test_keepers_keep_subscriptions_as_they_are(keepers: Keepers) -> None:
     """Newest first, equal to what was added."""
     later = a_subscription("s2", events=("package.*", "peer.revoked.v1"), created=NOON + dt.timedelta(seconds=1))
-    keepers.subscriptions.add(later)
+    keepers.subscriptions.add(later, SECRET)
 
     assert list(keepers.subscriptions.all()) == [later, a_subscription("s1")]
 
@@ -92,7 +103,7 @@ def test_keepers_show_all_subscriptions_to_who_chooses(keepers: Keepers) -> None
 
 def test_keepers_make_one_delivery_for_a_subscription_and_event(keepers: Keepers) -> None:
     """The second is not new, whatever has become of the first."""
-    keepers.subscriptions.add(a_subscription("s2"))
+    keepers.subscriptions.add(a_subscription("s2"), SECRET)
 
     assert keepers.make(a_delivery("d1"), a_delivery("d2", "s2")) == 2
     assert keepers.make(a_delivery("d3"), a_delivery("d4", event_id="e2")) == 1
@@ -133,7 +144,7 @@ def test_keepers_give_only_what_is_due(keepers: Keepers) -> None:
 
 def test_keepers_give_one_delivery_of_a_subscription_at_a_time(keepers: Keepers) -> None:
     """Others are served meanwhile; the next one follows when the first has ended."""
-    keepers.subscriptions.add(a_subscription("s2"))
+    keepers.subscriptions.add(a_subscription("s2"), SECRET)
     keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2"), a_delivery("d3", "s2", event_id="e3"))
 
     first, second = keepers.claim(), keepers.claim()
@@ -146,7 +157,7 @@ def test_keepers_give_one_delivery_of_a_subscription_at_a_time(keepers: Keepers)
 
 def test_keepers_put_fewer_tries_first(keepers: Keepers) -> None:
     """A backlog for a dead receiver does not stand before a fresh message to another."""
-    keepers.subscriptions.add(a_subscription("s2"))
+    keepers.subscriptions.add(a_subscription("s2"), SECRET)
     keepers.make(a_delivery("d1", attempts=3), a_delivery("d2", "s2", next_attempt=NOON + dt.timedelta(seconds=5)))
 
     assert keepers.claim(NOON + dt.timedelta(seconds=9)).delivery_id == "d2"
@@ -182,7 +193,7 @@ def test_keepers_write_what_became_of_a_try(keepers: Keepers) -> None:
 
 def test_keepers_switch_a_subscription_off_with_all_that_waits(keepers: Keepers) -> None:
     """Its waiting deliveries fail; those of others, and those delivered, stay."""
-    keepers.subscriptions.add(a_subscription("s2", created=NOON - dt.timedelta(days=1)))
+    keepers.subscriptions.add(a_subscription("s2", created=NOON - dt.timedelta(days=1)), SECRET)
     keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2", attempts=1), a_delivery("d3", "s2", next_attempt=NOON + LEASE))
 
     keepers.deliveries.settle(keepers.claim(), Outcome(DeliveryState.FAILED, NOON, None, 410, "gone", switches_off=True))
@@ -218,6 +229,27 @@ def test_keepers_prune_what_ended_long_ago(keepers: Keepers) -> None:
     assert keepers.deliveries.prune(NOON) == 0
     assert keepers.deliveries.prune(NOON + LEASE) == 1
     assert len(keepers.deliveries.newest(10)) == 2
+
+
+def test_deliveries_whose_secret_cannot_be_read_wait_and_are_not_tried(database: Database, tmp_path: Path) -> None:
+    """Those of others are told meanwhile; when the key is back they are told too, with no try used up."""
+    keepers = keepers_on(database, tmp_path)
+    keepers.subscriptions.add(a_subscription("s1"), SECRET)
+    kept = (tmp_path / "vault.keys").read_bytes()
+    (tmp_path / "vault.keys").unlink()
+    keyless = keepers_on(database, tmp_path)
+    keyless.subscriptions.add(a_subscription("s2"), SECRET)
+    keyless.make(a_delivery("d1"), a_delivery("d2", event_id="e2"), a_delivery("d3", "s2"))
+
+    assert keyless.claim().delivery_id == "d3"
+    assert keyless.nothing_is_due()
+    waiting = keyless.state_of("d1")
+    assert (waiting.state, waiting.attempts) == (DeliveryState.WAITING, 0)
+    assert "vault.keys" in str(waiting.last_error)
+    (tmp_path / "vault.keys").write_bytes(kept)
+    back = keyless.claim(NOON + LEASE)
+
+    assert (back.attempts, back.secret) == (1, SECRET)
 
 
 def test_notify_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:

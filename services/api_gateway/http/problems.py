@@ -19,6 +19,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.TooMany, 429),
     (errors.ServiceTimeout, 504),
     (errors.ServiceUnavailable, 503),
+    (errors.SecretUnreadable, 503),
     (errors.PeerUnreachable, 502),
     (errors.PeerLied, 502),
     (errors.Locked, 423),

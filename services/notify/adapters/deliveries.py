@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
@@ -11,23 +12,29 @@ from services.notify.adapters.rows import claim_of, delivery_of, delivery_row, s
 from services.notify.adapters.schema import DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.deliveries import GONE_REASON, Claim, Delivery, DeliveryState, Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
+from shared.core.errors import SecretUnreadable
 from shared.core.times import to_text, to_text_or_none
 from shared.runtime.database import Database
+from shared.runtime.logging import get_logger
+from shared.runtime.secret_columns import SecretColumn
 
+log = get_logger(__name__)
+_UNREADABLE_WAIT = dt.timedelta(minutes=1)
+"""How long deliveries of a subscription whose secret cannot be read wait before it is tried to read it again."""
 _IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
 
 
 class DatabaseDeliveries:
     """`Deliveries` by SQLAlchemy."""
 
-    def __init__(self, database: Database) -> None:
-        """`database` is migrated."""
-        self._database = database
+    def __init__(self, database: Database, secrets: SecretColumn) -> None:
+        """`database` is migrated; `secrets` are those of the subscriptions."""
+        self._database, self._secrets = database, secrets
 
     def make(self, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
         """Keep what `choose` wants delivered and is not here yet, in one transaction; how many."""
         with self._database.write(alone=True) as connection:
-            subscriptions = [subscription_of(row) for row in connection.execute(select(SUBSCRIPTIONS))]
+            subscriptions = [subscription_of(row, self._secrets) for row in connection.execute(select(SUBSCRIPTIONS))]
             new = [one for one in choose(subscriptions) if not _is_known(connection, one)]
             for one in new:
                 connection.execute(insert(DELIVERIES).values(delivery_row(one)))
@@ -41,12 +48,16 @@ class DatabaseDeliveries:
             .values(lease_until=to_text(lease_until), fence=DELIVERIES.c.fence + 1, attempts=DELIVERIES.c.attempts + 1)
             .returning(DELIVERIES.c.delivery_id)
         )
-        claimed = select(DELIVERIES, SUBSCRIPTIONS.c.url, SUBSCRIPTIONS.c.secret).join(SUBSCRIPTIONS)
+        claimed = select(DELIVERIES, SUBSCRIPTIONS.c.url, SUBSCRIPTIONS.c.encrypted_secret).join(SUBSCRIPTIONS)
         with self._database.write() as connection:
-            delivery_id = connection.execute(taken).scalar_one_or_none()
-            if delivery_id is None:
-                return None
-            return claim_of(connection.execute(claimed.where(DELIVERIES.c.delivery_id == delivery_id)).one())
+            while delivery_id := connection.execute(taken).scalar_one_or_none():
+                row = connection.execute(claimed.where(DELIVERIES.c.delivery_id == delivery_id)).one()
+                try:
+                    return claim_of(row, self._secrets)
+                except SecretUnreadable as error:
+                    log.warning("delivery_waits", subscription_id=row.subscription_id, code=error.code, reason=str(error))
+                    _let_wait(connection, row, now + _UNREADABLE_WAIT, str(error))
+        return None
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, if it still is this worker's."""
@@ -116,6 +127,14 @@ def _is_known(connection: Connection, delivery: Delivery) -> bool:
         DELIVERIES.c.subscription_id == delivery.subscription_id, DELIVERIES.c.event_id == delivery.event_id
     )
     return connection.execute(same).first() is not None
+
+
+def _let_wait(connection: Connection, claimed: Any, until: dt.datetime, reason: str) -> None:
+    """The delivery was not tried, and all of its subscription wait."""
+    back = {"attempts": claimed.attempts - 1, "lease_until": None}
+    connection.execute(update(DELIVERIES).where(DELIVERIES.c.delivery_id == claimed.delivery_id).values(back))
+    due = and_(DELIVERIES.c.subscription_id == claimed.subscription_id, _IS_WAITING, DELIVERIES.c.next_attempt < to_text(until))
+    connection.execute(update(DELIVERIES).where(due).values(next_attempt=to_text(until), last_error=reason))
 
 
 def _switch_off(connection: Connection, subscription_id: str) -> None:

@@ -8,21 +8,27 @@ from typing import Any
 from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from shared.core.times import to_text, to_text_or_none, to_time
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Encrypted
 
-_CLAIM_FIELDS = [field.name for field in dataclasses.fields(Claim)]
+_CLAIM_FIELDS = [field.name for field in dataclasses.fields(Claim) if field.name != "secret"]
 _DELIVERY_FIELDS = [field.name for field in dataclasses.fields(Delivery)]
 
 
-def subscription_row(subscription: Subscription) -> dict[str, Any]:
+def subscription_row(subscription: Subscription, encrypted: Encrypted) -> dict[str, Any]:
     """A subscription as a row; patterns hold no spaces."""
     changed = {"events": " ".join(subscription.events), "state": subscription.state.value, "created": to_text(subscription.created)}
-    return dataclasses.asdict(subscription) | changed
+    fields = dataclasses.asdict(subscription) | changed | {"encrypted_secret": encrypted}
+    del fields["secret_readable"]
+    return fields
 
 
-def subscription_of(row: Any) -> Subscription:
+def subscription_of(row: Any, secrets: SecretColumn) -> Subscription:
     """A row as a subscription."""
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+    readable = secrets.can_read(fields.pop("encrypted_secret"), row.subscription_id)
     changed = {"events": tuple(row.events.split()), "state": SubscriptionState(row.state), "created": to_time(row.created)}
-    return Subscription(**dict(row._mapping) | changed)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+    return Subscription(**fields | changed, secret_readable=readable)
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
@@ -38,6 +44,11 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(**fields | {"state": DeliveryState(row.state), "created": to_time(row.created), "next_attempt": again})
 
 
-def claim_of(row: Any) -> Claim:
-    """A joined row as a claim."""
-    return Claim(**{name: getattr(row, name) for name in _CLAIM_FIELDS})
+def claim_of(row: Any, secrets: SecretColumn) -> Claim:
+    """A joined row as a claim.
+
+    Raises:
+        SecretUnreadable: if its secret cannot be read.
+    """
+    secret = secrets.decrypt(row.encrypted_secret, row.subscription_id)
+    return Claim(**{name: getattr(row, name) for name in _CLAIM_FIELDS}, secret=secret)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
+from shared.runtime.secret_columns import EncryptedText
+
 METADATA = MetaData()
 
 SUBSCRIPTIONS = Table(
@@ -11,7 +13,7 @@ SUBSCRIPTIONS = Table(
     METADATA,
     Column("subscription_id", String(36), primary_key=True),
     Column("url", Text, nullable=False),
-    Column("secret", String(80), nullable=False),
+    Column("encrypted_secret", EncryptedText, nullable=False, server_default=""),
     Column("events", Text, nullable=False),
     Column("created_by", String(120), nullable=False),
     Column("created", String(32), nullable=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.contracts.patterns import matches
@@ -19,15 +19,16 @@ class SubscriptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A receiver, the secret that it shares with us, and its patterns."""
+    """A receiver and its patterns. The secret that it shares with us is kept beside it."""
 
     subscription_id: str
     url: str
-    secret: str = field(repr=False)
     events: tuple[str, ...]
     created_by: str
     created: dt.datetime
     state: SubscriptionState = SubscriptionState.ACTIVE
+    secret_readable: bool = True
+    """False if the key that encrypted its secret is not there; its deliveries wait."""
 
     def wants(self, event_type: str) -> bool:
         """True if events of this type are sent here."""

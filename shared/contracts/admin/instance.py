@@ -104,6 +104,8 @@ class Subscription(Answer):
     state: str
     created_by: str
     created: Time
+    secret_readable: bool = True
+    """False if the key that encrypted its secret is not there: its deliveries wait until it is."""
 
 
 class NewSubscription(Subscription):

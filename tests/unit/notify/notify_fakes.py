@@ -16,7 +16,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 def a_subscription(subscription_id: str = "s1", url: str = "https://hooks.example/x", **fields: object) -> Subscription:
     """A subscription to everything, with the given differences."""
-    known = {"secret": SECRET, "events": ("*",), "created_by": "admin", "created": NOON}
+    known = {"events": ("*",), "created_by": "admin", "created": NOON}
     return Subscription(subscription_id=subscription_id, url=url, **known | fields)
 
 
@@ -31,12 +31,14 @@ class FakeKeeper:
     """`Subscriptions` and `Deliveries` in memory."""
 
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     leases: dict[str, dt.datetime] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
 
-    def add(self, subscription: Subscription) -> None:
+    def add(self, subscription: Subscription, secret: str = SECRET) -> None:
         """Keep a new subscription."""
+        self.secrets[subscription.subscription_id] = secret
         self.subscriptions[subscription.subscription_id] = subscription
 
     def all(self) -> Sequence[Subscription]:
@@ -71,9 +73,8 @@ class FakeKeeper:
         self.leases[taken.delivery_id] = lease_until
         self.fences[taken.delivery_id] = fence = self.fences.get(taken.delivery_id, 0) + 1
         to = self.subscriptions[taken.subscription_id]
-        return Claim(
-            taken.delivery_id, taken.subscription_id, fence, taken.attempts, taken.event_id, taken.body, url=to.url, secret=to.secret
-        )
+        secret = self.secrets[taken.subscription_id]
+        return Claim(taken.delivery_id, taken.subscription_id, fence, taken.attempts, taken.event_id, taken.body, url=to.url, secret=secret)
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim."""

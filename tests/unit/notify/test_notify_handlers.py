@@ -50,7 +50,11 @@ def test_subscribing_shows_the_secret_once(desk: Desk) -> None:
     made = desk.handlers.subscribe("https://hooks.example/x", ["package.*"], "admin")
     (listed,) = desk.handlers.list_subscriptions()["items"]
 
-    assert made.keys() - {"secret"} == listed.keys() == {"subscription_id", "url", "events", "state", "created_by", "created"}
+    assert (
+        made.keys() - {"secret"}
+        == listed.keys()
+        == {"subscription_id", "url", "events", "state", "created_by", "created", "secret_readable"}
+    )
     assert made["secret"].startswith("whsec_")
     assert (listed["created"], listed["state"], listed["events"]) == ("2026-11-03T12:00:00Z", "active", ["package.*"])
     assert made["secret"] not in repr(desk.keeper)
