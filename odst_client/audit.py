@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import requests
 
 from odst_client.failures import CallFailed
-from odst_client.operations import Group, given, operation, operation_of, wish
+from odst_client.operations import Group, in_query, operation, operation_of, wish
 from odst_client.sending import BLOCK
 from shared.contracts.admin.audit import AuditEntry, AuditPage, AuditReport, AuditVerification
 
@@ -56,7 +56,7 @@ class Audit(Group):
             CallFailed: INCOMPLETE, if it broke off.
         """
         asked = operation_of(self.export)
-        query = given({"format": form, **_query(search)})
+        query = in_query({"format": form, **_query(search)})
         with self._transport.done(asked.method, asked.path, repeats=asked.repeats, params=query, stream=True) as answer:
             try:
                 yield from answer.iter_content(BLOCK)
@@ -75,5 +75,4 @@ class Audit(Group):
 
 
 def _query(search: Mapping[str, Any]) -> dict[str, Any]:
-    query = {"type" if name == "type_" else name: value for name, value in search.items()}
-    return {name: value.isoformat().replace("+00:00", "Z") if isinstance(value, dt.datetime) else value for name, value in query.items()}
+    return {"type" if name == "type_" else name: value for name, value in search.items()}

@@ -35,7 +35,7 @@ class Client:
 
         packages      page, all, show, find, tag, delete, undelete, make_current, history, roll_back
         uploads       send, page, show, wait, download; in parts: begin, offset, send_part, give_up
-        promotions    promote, latest, approve, reject
+        promotions    promote, page, latest, approve, reject
         peers         invite, join, all, change, revoke, pull, transfers
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, rotate_key, openapi

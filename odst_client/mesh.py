@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Unpack
 
 from odst_client.operations import Group, operation
+from odst_client.packages import Wanted
 from shared.contracts.admin.mesh import Instance, InstanceList, Matrix, Plan
 
 
@@ -12,16 +14,19 @@ class Mesh(Group):
     """`client.mesh`."""
 
     @operation("GET", "/api/v1/matrix")
-    def matrix_page(self, after: str | None = None, limit: int | None = None) -> Matrix:
-        """Show a page of at most `limit` packages, and where each of them is. The next one is `after` the `next` of this one."""
-        return self._read(self.matrix_page, Matrix, query={"after": after, "limit": limit})
+    def matrix_page(self, after: str | None = None, limit: int | None = None, **wanted: Unpack[Wanted]) -> Matrix:
+        """Show a page of at most `limit` of the packages that are wanted, and where each of them is.
 
-    def matrix_pages(self) -> Iterator[Matrix]:
+        The next one is `after` the `next` of this one, with the same order and filters.
+        """
+        return self._read(self.matrix_page, Matrix, query={"after": after, "limit": limit, **wanted})
+
+    def matrix_pages(self, **wanted: Unpack[Wanted]) -> Iterator[Matrix]:
         """All pages of it, as they are asked for."""
-        page = self.matrix_page()
+        page = self.matrix_page(**wanted)
         yield page
         while page.next:
-            page = self.matrix_page(after=page.next)
+            page = self.matrix_page(after=page.next, **wanted)
             yield page
 
     @operation("GET", "/api/v1/plan")

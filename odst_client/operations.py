@@ -14,6 +14,7 @@ the operations to the OpenAPI document of the gateway.
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +110,7 @@ class Group:
         self, method: Callable[..., Any], body: Mapping[str, Any] | None, query: Mapping[str, Any] | None, parameters: Mapping[str, str]
     ) -> requests.Response:
         asked = operation_of(method)
-        arguments: dict[str, Any] = {"params": given(query or {})}
+        arguments: dict[str, Any] = {"params": in_query(query or {})}
         if asked.method in ("POST", "PATCH"):
             arguments["json"] = dict(body or {})
         if asked.creates:
@@ -144,6 +145,22 @@ def wish(model: type[Body], **fields: Any) -> dict[str, Any]:
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def in_query(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, as text in a query: times in RFC 3339, lists with commas."""
+    return {name: _said(value) for name, value in given(fields).items()}
+
+
+def _said(value: Any) -> Any:
+    match value:
+        case bool():
+            return str(value).lower()
+        case dt.datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case list() | tuple():
+            return ",".join(value)
+    return value
 
 
 def segment(text: str) -> str:

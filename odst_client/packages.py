@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
+from typing import TypedDict, Unpack
 
 import requests
 
 from odst_client.failures import CallFailed
 from odst_client.operations import Group, operation, wish
-from shared.contracts.admin.packages import History, Package, PackageList, Rollback, Tagging
+from shared.contracts.admin.packages import History, Package, PackageList, PackageOrder, Rollback, Tagging
+
+
+class Wanted(TypedDict, total=False):
+    """Which packages are meant, all of it together, and in which order."""
+
+    tag: Sequence[str]
+    """It has all of these staging tags."""
+    untagged: bool
+    """True: it has none."""
+    state: Sequence[str]
+    """It is in one of these."""
+    text: str | None
+    """Part of its name; case does not count."""
+    origin: str | None
+    """Id of the instance that it comes from."""
+    created_after: dt.datetime | None
+    """The first moment that is meant."""
+    created_before: dt.datetime | None
+    """The first moment that is not meant any more."""
+    bytes_here: bool | None
+    sort: PackageOrder
+    """`-` in front: falling. Ids decide between equals."""
 
 
 class Packages(Group):
     """`client.packages`. A `reference` is a name or a package_id; a name means the current package of that name."""
 
     @operation("GET", "/api/v1/packages")
-    def page(self, after: str | None = None, limit: int | None = None) -> PackageList:
-        """List the packages, by name: one page of at most `limit`. The next one is `after` the `next` of this one."""
-        return self._read(self.page, PackageList, query={"after": after, "limit": limit})
+    def page(self, after: str | None = None, limit: int | None = None, **wanted: Unpack[Wanted]) -> PackageList:
+        """List the packages that are wanted, by name unless `sort` says otherwise: one page of at most `limit`.
 
-    def all(self) -> Iterator[Package]:
-        """List all packages, by name; page by page, as they are asked for."""
-        page = self.page()
+        The next one is `after` the `next` of this one, with the same order and filters.
+
+        Raises:
+            CallFailed: QUERY_INVALID, TAG_INVALID, INSTANCE_ID_INVALID; CURSOR_INVALID, if order or filters are others than before.
+        """
+        return self._read(self.page, PackageList, query={"after": after, "limit": limit, **wanted})
+
+    def all(self, **wanted: Unpack[Wanted]) -> Iterator[Package]:
+        """List all packages that are wanted; page by page, as they are asked for."""
+        page = self.page(**wanted)
         yield from page.items
         while page.next:
-            page = self.page(after=page.next)
+            page = self.page(after=page.next, **wanted)
             yield from page.items
 
     @operation("GET", "/api/v1/packages/{reference}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from odst_client.operations import Group, operation, wish
 from shared.contracts.admin.packages import Promotion, PromotionList, PromotionWish, Rejection
@@ -21,9 +22,13 @@ class Promotions(Group):
         return self._read(self.promote, Promotion, wish(PromotionWish, to=to, at=at), reference=reference)
 
     @operation("GET", "/api/v1/promotions")
-    def latest(self, limit: int | None = None) -> list[Promotion]:
+    def page(self, after: str | None = None, limit: int | None = None, state: Sequence[str] = ()) -> PromotionList:
+        """List promotions in one of these states, or in any, newest first: one page of at most `limit`."""
+        return self._read(self.page, PromotionList, query={"after": after, "limit": limit, "state": state or None})
+
+    def latest(self, limit: int | None = None, state: Sequence[str] = ()) -> list[Promotion]:
         """List promotions, newest first; at most `limit`."""
-        return self._read(self.latest, PromotionList, query={"limit": limit}).items
+        return self.page(None, limit, state).items
 
     @operation("POST", "/api/v1/promotions/{promotion_id}/approve")
     def approve(self, promotion_id: str) -> Promotion:

@@ -106,9 +106,16 @@ class Uploads(Group):
             raise CallFailed("ANSWER_MALFORMED", f"{self._transport.url} did not say where the upload stands") from error
 
     @operation("GET", "/api/v1/uploads")
-    def page(self, after: str | None = None, limit: int | None = None) -> UploadList:
-        """List uploads, newest first: one page of at most `limit`. The next one is `after` the `next` of this one."""
-        return self._read(self.page, UploadList, query={"after": after, "limit": limit})
+    def page(self, after: str | None = None, limit: int | None = None, state: Sequence[str] = (), name: str | None = None) -> UploadList:
+        """List uploads, newest first: one page of at most `limit`. The next one is `after` the `next` of this one.
+
+        Args:
+            after: the `next` of the page before; the rest must be the same.
+            limit: of items.
+            state: in one of these; in any, if there are none.
+            name: of the package, exactly.
+        """
+        return self._read(self.page, UploadList, query={"after": after, "limit": limit, "state": state or None, "name": name})
 
     @operation("GET", "/api/v1/uploads/{upload_id}")
     def show(self, upload_id: str) -> Upload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, get_args
 
 import click
 
@@ -10,40 +11,48 @@ from cli import options, output
 from cli.matrix import Matrix
 from cli.session import Session, with_session
 from shared.contracts.admin.mesh import Column, Row
-from shared.contracts.admin.packages import Package
+from shared.contracts.admin.packages import Package, PackageOrder, PackageState
 
 _COLUMNS = ("name", "size", "state", "tags", "sha256", "published")
 
 
 @click.command()
 @click.option("--matrix", is_flag=True, help="Show where each is: packages down, instances across.")
-@click.option("--tag", help="Only those with this staging tag.")
+@click.option("--tag", multiple=True, metavar="TAG", help="Only those with this staging tag; given several times, with all of them.")
+@click.option("--untagged", is_flag=True, help="Only those without staging tags.")
+@click.option("--state", multiple=True, type=click.Choice(get_args(PackageState)), help="Only those in this state; or in one of several.")
 @click.option("--deleted", is_flag=True, help="Only deleted ones.")
+@click.option("--text", help="Only those with this in their name; case does not count.")
+@click.option("--origin", metavar="ID", help="Only those that come from this instance.")
+@click.option("--created-after", type=options.TIME, help="Not made before this time (RFC 3339).")
+@click.option("--created-before", type=options.TIME, help="Made before this time.")
+@click.option("--here/--not-here", "bytes_here", default=None, help="Only those whose bytes are here, or are not.")
+@click.option("--sort", type=click.Choice(get_args(PackageOrder)), help="By name, unless said otherwise; with - in front: falling.")
 @with_session
-def packages(session: Session, matrix: bool, tag: str | None, deleted: bool) -> None:
+def packages(session: Session, /, matrix: bool, deleted: bool, state: tuple[str, ...], **wanted: Any) -> None:
     """List the packages of the instance."""
     instances: dict[str, Column] = {}
-    rows = [one for one in _found(session, instances, matrix=matrix) if _is_wanted(one, tag, deleted=deleted)]
+    # What is not asked for is not sent: an older instance knows no filters.
+    asked = {name: value for name, value in wanted.items() if value not in (None, ()) and (name, value) != ("untagged", False)}
+    if states := (*state, "deleted") if deleted else state:
+        asked["state"] = states
+    rows = list(_found(session, instances, asked, matrix=matrix))
     if not matrix or not rows:
-        empty = "There are no such packages." if tag or deleted else "There are no packages yet: odst upload FILE"
+        empty = "There are no such packages." if asked.keys() - {"sort"} else "There are no packages yet: odst upload FILE"
         session.show_rows(rows, _COLUMNS, empty)
         return
     document = {"instances": list(instances.values()), "items": rows}
     session.show(document, lambda: Matrix(*output.plain(document).values()).print(output.console()))
 
 
-def _found(session: Session, instances: dict[str, Column], *, matrix: bool) -> Iterator[Package | Row]:
+def _found(session: Session, instances: dict[str, Column], wanted: Any, *, matrix: bool) -> Iterator[Package | Row]:
     """All packages; rows of the matrix if that is asked for, which then puts its columns into `instances`."""
     if not matrix:
-        yield from session.client.packages.all()
+        yield from session.client.packages.all(**wanted)
         return
-    for page in session.client.mesh.matrix_pages():
+    for page in session.client.mesh.matrix_pages(**wanted):
         instances |= {column.instance_id: column for column in page.instances}
         yield from page.items
-
-
-def _is_wanted(package: Package, tag: str | None, *, deleted: bool) -> bool:
-    return (tag is None or tag in package.tags) and (not deleted or package.state == "deleted")
 
 
 @click.group()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import get_args
 
 import click
 
 from cli import options
 from cli.session import Session, with_session
-from shared.contracts.admin.packages import Promotion
+from shared.contracts.admin.packages import Promotion, PromotionState
 from shared.core.times import rfc3339
 
 _COLUMNS = ("promotion_id", "name", "stage", "state", "requested_by", "requested", "at", "approved_by", "reason")
@@ -27,10 +28,12 @@ def promote(session: Session, reference: str, stage: str | None, at: dt.datetime
 
 @click.command()
 @options.limit
+@click.option("--state", multiple=True, type=click.Choice(get_args(PromotionState)), help="Only those in this state; or in one of several.")
 @with_session
-def promotions(session: Session, limit: int) -> None:
+def promotions(session: Session, limit: int, state: tuple[str, ...]) -> None:
     """List promotions, newest first."""
-    session.show_rows(session.client.promotions.latest(limit), _COLUMNS, "Nothing was promoted yet: odst promote NAME")
+    empty = "There are no such promotions." if state else "Nothing was promoted yet: odst promote NAME"
+    session.show_rows(session.client.promotions.latest(limit, state), _COLUMNS, empty)
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -11,7 +12,7 @@ from cli import options, output
 from cli.resuming import WORTHWHILE_BYTES, Remembered, ResumableUpload, cache_folder, sha256_of
 from cli.session import Session, with_session
 from odst_client import Client, Progress, content_digest
-from shared.contracts.admin.packages import Upload
+from shared.contracts.admin.packages import Upload, UploadState
 from shared.core.names import PackageName
 
 _UPLOAD = ("name", "size", "state", "package_id", "upload_id")
@@ -86,10 +87,13 @@ def uploads(context: click.Context) -> None:
 
 @uploads.command("list")
 @options.limit
+@click.option("--state", multiple=True, type=click.Choice(get_args(UploadState)), help="Only those in this state; or in one of several.")
+@click.option("--name", help="Only those of this name.")
 @with_session
-def list_uploads(session: Session, limit: int) -> None:
+def list_uploads(session: Session, limit: int, state: tuple[str, ...], name: str | None) -> None:
     """List uploads, newest first."""
-    session.show_rows(session.client.uploads.page(limit=limit).items, _COLUMNS, "Nothing was uploaded here yet.")
+    empty = "There are no such uploads." if state or name else "Nothing was uploaded here yet."
+    session.show_rows(session.client.uploads.page(limit=limit, state=state, name=name).items, _COLUMNS, empty)
 
 
 @uploads.command("show")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import Listing, Newest
 from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion
 from services.storage.domain.upload import Upload
@@ -184,8 +185,8 @@ class Catalogue(Protocol):
     def with_sha256(self, sha256: str) -> Package | None:
         """Any package whose verified bytes are here and have this digest."""
 
-    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
-        """Uploads, newest first, and the cursor of the next page.
+    def uploads(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first, and the cursor of the next page; `hashed` counts as a state of its own.
 
         Raises:
             InvalidInput: CURSOR_INVALID.
@@ -194,8 +195,14 @@ class Catalogue(Protocol):
     def offered_with_sha256(self, sha256: str) -> Package | None:
         """Of the published and superseded packages with this digest whose verified bytes are here, one: a published one before others."""
 
-    def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
-        """Packages by name, and the cursor of the next page."""
+    def page(self, listing: Listing, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
+        """A page of a list, and the cursor of the next one.
+
+        Whatever comes, goes or changes between two pages: a package that stays where it is in the list is on exactly one of them.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID, if the cursor is of another list, too.
+        """
 
     def outline(self, after: str | None, limit: int) -> Sequence[Package]:
         """Packages by id, after one."""
@@ -236,8 +243,12 @@ class Catalogue(Protocol):
     def census(self, author: InstanceId, until: Stamp) -> Census:
         """What is here of an author's records about packages without tags, as far as they were made by then."""
 
-    def promotions(self, limit: int) -> Sequence[Promotion]:
-        """Newest first."""
+    def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
+        """Promotions, newest first, and the cursor of the next page.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID.
+        """
 
     def due_promotions(self, now: dt.datetime) -> Sequence[Promotion]:
         """Scheduled ones whose time has come."""

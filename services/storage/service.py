@@ -64,9 +64,9 @@ class StorageService:
         return self.wired.do.uploads.show(upload_id)
 
     @answers
-    def list_uploads(self, after: str | None, limit: int) -> Any:
+    def list_uploads(self, after: str | None, limit: int, states: list[str] | None = None, name: str | None = None) -> Any:
         """A page of uploads."""
-        return self.wired.do.resuming.listed(after, limit)
+        return self.wired.do.resuming.listed(after, limit, states or (), name)
 
     @answers
     def begin_resumable(  # noqa: PLR0913, PLR0917 - the words of the RPC table
@@ -96,9 +96,9 @@ class StorageService:
         return self.wired.do.resuming.cancel(upload_id, person, of_others=of_others)
 
     @answers
-    def list_packages(self, after: str | None, limit: int) -> Any:
+    def list_packages(self, after: str | None, limit: int, filters: dict[str, Any] | None = None, sort: str | None = None) -> Any:
         """A page of the catalogue."""
-        return self.wired.do.questions.list_packages(after, limit)
+        return self.wired.do.questions.list_packages(after, limit, filters, sort)
 
     @answers
     def show_package(self, reference: str) -> Any:
@@ -156,9 +156,9 @@ class StorageService:
         return self.wired.do.promotions.promote(reference, stage, at, person, within)
 
     @answers
-    def list_promotions(self, limit: int) -> Any:
-        """Promotions, newest first."""
-        return self.wired.do.promotions.listed(limit)
+    def list_promotions(self, limit: int, after: str | None = None, states: list[str] | None = None) -> Any:
+        """A page of promotions, newest first."""
+        return self.wired.do.promotions.listed(limit, after, states or ())
 
     @answers
     def approve_promotion(self, promotion_id: str, person: str, within: list[str] | None) -> Any:

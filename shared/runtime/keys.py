@@ -215,7 +215,7 @@ def _trusted_payload(envelope_bytes: bytes) -> bytes:
 
 def trusted_manifest(envelope_bytes: bytes) -> Manifest:
     """A manifest out of our own database."""
-    return Manifest.parse(_trusted_payload(envelope_bytes))
+    return Manifest.read_again(_trusted_payload(envelope_bytes))
 
 
 def trusted_meta(envelope_bytes: bytes) -> MetaRecord:

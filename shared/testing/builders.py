@@ -91,9 +91,11 @@ def signed(content: bytes = b"bytes", name: str = "App.pkg", origin: InstanceKey
     return Signed(content, manifest, origin.sign_manifest(manifest))
 
 
-def a_package(content: bytes = b"bytes", name: str = "App.pkg", *, created: dt.datetime = NOON, **fields: Any) -> Package:
+def a_package(
+    content: bytes = b"bytes", name: str = "App.pkg", *, created: dt.datetime = NOON, origin: InstanceKey = ORIGIN, **fields: Any
+) -> Package:
     """A record of the catalogue: wanted, unless said otherwise."""
-    made = signed(content, name, created=created)
+    made = signed(content, name, origin, created=created)
     return replace(Package(made.manifest, made.envelope, PackageState.WANTED, "correlation-1", NOON), **fields)
 
 

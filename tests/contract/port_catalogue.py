@@ -12,6 +12,7 @@ from typing import Any
 
 from services.storage.adapters.catalogue import SqlCatalogue
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import Listing
 from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.handlers.records import charter_row, rotation_row
@@ -55,6 +56,20 @@ def a_promotion(**fields: Any) -> Promotion:
     """A scheduled one."""
     made = Promotion(str(uuid.uuid4()), str(uuid.uuid4()), "App.pkg", "test", "anna", NOON, LATER, PromotionState.SCHEDULED)
     return replace(made, **fields)
+
+
+def pages_of(ask: Callable[[str | None], tuple[Sequence[Any], str | None]]) -> Iterator[Sequence[Any]]:
+    """All pages of a list, one after the other."""
+    items, after = ask(None)
+    yield items
+    while after is not None:
+        items, after = ask(after)
+        yield items
+
+
+def listed(catalogue: Catalogue, listing: Listing, limit: int = 100) -> list[Package]:
+    """All packages of a list, page by page."""
+    return [package for page in pages_of(lambda after: catalogue.page(listing, after, limit)) for package in page]
 
 
 @dataclass

@@ -10,17 +10,28 @@ from typing import Any
 
 import pytest
 
-from services.storage.domain.package import Package, PackageState
+from services.storage.domain.listing import Newest
+from services.storage.domain.package import PackageState
 from services.storage.domain.promotion import PromotionState
 from services.storage.domain.upload import UploadState
 from services.storage.handlers.settling import feed_row
 from shared.contracts.events import PackageWantedV1
 from shared.core.clock import Stamp
-from shared.core.errors import Conflict, InvalidInput
+from shared.core.errors import Conflict
 from shared.testing.builders import ORIGIN, a_package, an_upload, file_digests
 from shared.testing.fakes.clock import NOON
 from shared.testing.records import later
-from tests.contract.port_catalogue import EVERY_KIND, LATER, OTHER, Kept, a_promotion, charter, empty_catalogue, rotation, said
+from tests.contract.port_catalogue import (
+    EVERY_KIND,
+    LATER,
+    OTHER,
+    Kept,
+    a_promotion,
+    charter,
+    empty_catalogue,
+    rotation,
+    said,
+)
 
 
 @pytest.fixture(params=EVERY_KIND)
@@ -64,30 +75,6 @@ def test_events_are_said_in_order_when_committed(kept: Kept) -> None:
     assert list(kept.said()) == facts
 
 
-def test_pages_hold_every_package_once(kept: Kept) -> None:
-    """By name, then id; each page says where the next begins, the last says that it is the last."""
-    packages = [a_package(bytes([number]), name) for number, name in enumerate(["b.pkg", "a.pkg", "b.pkg", "Ä.pkg", "B.pkg"])]
-    kept.save(*packages)
-
-    seen, after = list[Package](), None
-    while True:
-        items, after = kept.catalogue.page(after, 2)
-        seen += items
-        if after is None:
-            break
-
-    assert seen == sorted(packages, key=lambda package: (package.name, package.package_id))
-
-
-def test_an_invented_cursor_is_refused(kept: Kept) -> None:
-    """With a code, not with a stack."""
-    for page in (kept.catalogue.page, kept.catalogue.uploads):
-        with pytest.raises(InvalidInput) as caught:
-            page("invented", 10)
-
-        assert caught.value.code == "CURSOR_INVALID"
-
-
 def test_stale_uploads_are_those_that_have_not_ended(kept: Kept) -> None:
     """Not changed since the given time, oldest first, no more than asked for."""
     ages = [NOON + dt.timedelta(seconds=number) for number in (2, 0, 1)]
@@ -117,22 +104,6 @@ def test_an_upload_that_may_be_resumed_is_not_stale_before_it_expires(kept: Kept
 
     assert stale(LATER - dt.timedelta(microseconds=1)) == {received.upload_id, plain.upload_id}
     assert stale(LATER) == {resumable.upload_id, received.upload_id, plain.upload_id}
-
-
-def test_uploads_are_paged_newest_first(kept: Kept) -> None:
-    """Each once, those of one moment too; the last page says so."""
-    uploads = [an_upload(created=NOON + dt.timedelta(seconds=seconds)) for seconds in (1, 0, 1, 2, 1)]
-    with kept.catalogue.changing() as changes:
-        for upload in uploads:
-            changes.save_upload(upload)
-    seen, after = list[str](), None
-    while True:
-        items, after = kept.catalogue.uploads(after, 2)
-        seen += [one.upload_id for one in items]
-        if after is None:
-            break
-
-    assert seen == [one.upload_id for one in sorted(uploads, key=lambda one: (one.created, one.upload_id), reverse=True)]
 
 
 def test_packages_are_kept_as_they_are(kept: Kept) -> None:
@@ -232,7 +203,11 @@ def test_a_transaction_that_fails_leaves_nothing(kept: Kept) -> None:
     assert kept.catalogue.feed_position() == position
     assert kept.catalogue.changes(0, 10).rows == ()
     assert list(kept.catalogue.to_reconsider([])) == []
-    assert (list(kept.catalogue.charters()), list(kept.catalogue.rotations()), list(kept.catalogue.promotions(9))) == ([], [], [])
+    assert (list(kept.catalogue.charters()), list(kept.catalogue.rotations()), kept.catalogue.promotions(Newest(), None, 9)) == (
+        [],
+        [],
+        ([], None),
+    )
     assert kept.catalogue.figures()["hashed_files"] == 0
     with kept.catalogue.changing() as changes:
         assert changes.flag_value("stale", "B") == ""
@@ -336,7 +311,11 @@ def test_promotions_are_kept_as_they_are(kept: Kept) -> None:
         assert changes.promotion(ended.promotion_id) == ended
         assert changes.promotion("nothing") is None
 
-    assert list(kept.catalogue.promotions(2)) == [waiting, ended]
+    newest, following = kept.catalogue.promotions(Newest(), None, 2)
+    assert list(newest) == [waiting, ended]
+    rest, last = kept.catalogue.promotions(Newest(), following, 9)
+    assert ({one.promotion_id for one in rest}, last) == ({due.promotion_id, soon.promotion_id, early.promotion_id}, None)
+    assert kept.catalogue.promotions(Newest(frozenset({"rejected"})), None, 9) == ([ended], None)
     assert list(kept.catalogue.due_promotions(LATER)) == [early, due]
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import pytest
 from rich.console import Console
@@ -189,15 +190,20 @@ def test_a_deletion_says_how_to_take_it_back(gateway: Gateway) -> None:
 
 
 def test_packages_can_be_narrowed(gateway: Gateway) -> None:
-    """To a tag, to deleted ones, to both."""
-    deleted = {**PACKAGE, "name": "gone.pkg", "state": "deleted", "tags": []}
-    gateway.answers[f"GET {API}/packages"] = (200, {"items": [PACKAGE, deleted], "next": None})
+    """The instance is asked for what is wanted; nothing is asked for what is not said."""
+    gateway.otherwise = lambda _method, _path: (200, {"items": [], "next": None})
 
-    def names(*words: str) -> list[str]:
-        return [item["name"] for item in json.loads(gateway.run("packages", *words, "--json").stdout)["items"]]
+    assert gateway.run("packages").stdout == "There are no packages yet: odst upload FILE\n"
+    assert (
+        gateway.run("packages", "--deleted", "--tag", "test", "--tag", "beta", "--state", "wanted").stdout
+        == "There are no such packages.\n"
+    )
+    gateway.run("packages", "--text", "%", "--not-here", "--untagged", "--sort", "-created", "--created-after", "2026-01-02T03:04:05Z")
 
-    assert [names(), names("--tag", "test"), names("--deleted")] == [["a b.pkg", "gone.pkg"], ["a b.pkg"], ["gone.pkg"]]
-    assert gateway.run("packages", "--deleted", "--tag", "test").stdout == "There are no such packages.\n"
+    narrow = "tag=test%2Cbeta&state=wanted%2Cdeleted"
+    wide = "untagged=true&text=%25&created_after=2026-01-02T03%3A04%3A05Z&bytes_here=false&sort=-created"
+    asked = [call.partition("?") for call, _, _ in gateway.asked]
+    assert [parse_qs(query) for _, _, query in asked] == [{}, parse_qs(narrow), parse_qs(wide)]
 
 
 def test_a_new_key_is_asked_for_twice(gateway: Gateway) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http.admin_packages import page_of_packages
 from services.api_gateway.http.admin_peers import PEER_SECONDS
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read_query, split
@@ -33,10 +34,8 @@ def _views(api: Blueprint, services: Services, settings: ApiGatewaySettings, gua
     @guard.requires("view")
     @described(query=MatrixQuery, answers={200: Matrix})
     def matrix() -> Response:
-        """Show a page of packages, and where each of them is."""
-        page = read_query(MatrixQuery)
-        packages = services.call("storage", "list_packages", after=page.after, limit=page.limit)
-        return jsonify(_matrix(services, shown.page(packages)))
+        """Show a page of the packages that fit all filters, and where each of them is."""
+        return jsonify(_matrix(services, shown.page(page_of_packages(services, read_query(MatrixQuery)))))
 
     @api.get("/plan")
     @guard.requires("view")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
@@ -12,8 +14,8 @@ from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.http.shown import Shown
 from services.api_gateway.ports import Services
-from shared.contracts.admin.base import Page
-from shared.contracts.admin.packages import History, Package, PackageList, Rollback, Tagging
+from shared.contracts.admin.mesh import MatrixQuery
+from shared.contracts.admin.packages import History, Package, PackageList, PackageQuery, Rollback, Tagging
 
 
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
@@ -29,11 +31,10 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
 def _looking(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.get("/packages")
     @guard.requires("view")
-    @described(query=Page, answers={200: PackageList})
+    @described(query=PackageQuery, answers={200: PackageList})
     def list_packages() -> Response:
-        """List the packages, by name."""
-        page = read_query(Page)
-        return jsonify(shown.page(services.call("storage", "list_packages", after=page.after, limit=page.limit)))
+        """List the packages that fit all filters; by name, unless another order is asked for."""
+        return jsonify(shown.page(page_of_packages(services, read_query(PackageQuery))))
 
     @api.get("/packages/<name:reference>")
     @guard.requires("view")
@@ -48,6 +49,14 @@ def _looking(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> 
     def list_history(name: str) -> Response:
         """List all that ever had a name, by falling precedence."""
         return jsonify(shown.page(services.call("storage", "list_history", name=name)))
+
+
+def page_of_packages(services: Services, asked: PackageQuery | MatrixQuery) -> dict[str, Any]:
+    """A page of packages, as storage has them."""
+    page: dict[str, Any] = services.call(
+        "storage", "list_packages", after=asked.after, limit=asked.limit, filters=asked.filters, sort=asked.sort
+    )
+    return page
 
 
 def _changing(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:

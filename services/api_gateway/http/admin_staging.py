@@ -9,8 +9,7 @@ from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
-from shared.contracts.admin.base import Limit
-from shared.contracts.admin.packages import Promotion, PromotionList, PromotionWish, Rejection
+from shared.contracts.admin.packages import Promotion, PromotionList, PromotionQuery, PromotionWish, Rejection
 from shared.core.times import rfc3339_or_none
 
 
@@ -36,10 +35,11 @@ def _asking(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.get("/promotions")
     @guard.requires("view")
-    @described(query=Limit, answers={200: PromotionList})
+    @described(query=PromotionQuery, answers={200: PromotionList})
     def list_promotions() -> Response:
         """List promotions, newest first."""
-        return jsonify(services.call("storage", "list_promotions", limit=read_query(Limit).limit))
+        asked = read_query(PromotionQuery)
+        return jsonify(services.call("storage", "list_promotions", limit=asked.limit, after=asked.after, states=list(asked.state)))
 
 
 def _deciding(api: Blueprint, services: Services, guard: Guard) -> None:

@@ -37,11 +37,11 @@ def read_query(model: type[Q]) -> Q:
     Raises:
         InvalidInput: QUERY_INVALID, naming every parameter that is wrong, unknown, or there twice.
     """
-    twice = sorted(name for name, values in request.args.lists() if len(values) > 1)
+    twice = sorted(name for name, values in request.args.lists() if len(values) > 1 and name not in model.several)
     if twice:
         raise InvalidInput(f"the query cannot be used: {', '.join(twice)[:200]}: given more than once", "QUERY_INVALID")
     try:
-        return model.model_validate_strings(request.args.to_dict())
+        return model.model_validate_strings({name: ",".join(values) for name, values in request.args.lists()})
     except ValidationError as error:
         raise InvalidInput(f"the query cannot be used: {_faults(error, 'query')}"[:1000], "QUERY_INVALID") from error
 

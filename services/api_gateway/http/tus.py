@@ -17,8 +17,7 @@ from services.api_gateway.http.describing import described
 from services.api_gateway.http.tus_headers import ALGORITHMS, EXTENSIONS, VERSION, Checksum, Metadata, number
 from services.api_gateway.http.tus_receiving import Keeper, PartReceiver
 from services.api_gateway.ports import Services
-from shared.contracts.admin.base import Page
-from shared.contracts.admin.packages import Upload, UploadList
+from shared.contracts.admin.packages import Upload, UploadList, UploadQuery
 from shared.core.errors import DigestMismatch, Forbidden, InvalidInput, TooLarge
 from shared.core.manifest import MAX_PACKAGE_BYTES
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -175,11 +174,12 @@ def _overridden(api: Blueprint, tus: Tus, guard: Guard) -> None:
 def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/uploads", provide_automatic_options=False)
     @guard.requires("view")
-    @described(query=Page, answers={200: UploadList})
+    @described(query=UploadQuery, answers={200: UploadList})
     def list_uploads() -> Response:
         """List uploads, newest first."""
-        page = read_query(Page)
-        return jsonify(services.call("storage", "list_uploads", after=page.after, limit=page.limit))
+        asked = read_query(UploadQuery)
+        found = services.call("storage", "list_uploads", after=asked.after, limit=asked.limit, states=list(asked.state), name=asked.name)
+        return jsonify(found)
 
     @api.get("/uploads/<upload_id>", provide_automatic_options=False)
     @guard.requires("view")

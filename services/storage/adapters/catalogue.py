@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import case, func, select, tuple_
+from sqlalchemy import case, func, select
 
 from services.storage.adapters import rows
 from services.storage.adapters.changes import SqlChanges
+from services.storage.adapters.listing import newest_of, page_of
 from services.storage.adapters.schema import charters, feed, feed_state, hash_totals, meta, outbox, packages, promotions, rotations, uploads
 from services.storage.adapters.trust_at_hand import TrustAtHand
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import Listing, Newest
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
 from services.storage.ports import FeedPage, FeedRow, KeptCharter, KeptRotation, Known
 from shared.core.charter import Census
 from shared.core.clock import Stamp
-from shared.core.errors import InvalidInput
 from shared.core.identity import InstanceId
 from shared.core.meta import digest_of
 from shared.core.times import to_text
@@ -105,24 +104,16 @@ class SqlCatalogue:
         # "published" sorts before "superseded".
         return next(iter(self._packages(query.order_by(packages.c.state, packages.c.package_id).limit(1))), None)
 
-    def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
-        """Packages by name and id; the cursor is the last one's."""
-        query = select(packages).order_by(packages.c.name, packages.c.package_id).limit(limit + 1)
-        if after:
-            query = query.where(tuple_(packages.c.name, packages.c.package_id) > _read_cursor(after))
-        found = self._rows(query)
-        items = [rows.package_of(row) for row in found[:limit]]
-        return items, _cursor(items[-1].name, items[-1].package_id) if len(found) > limit else None
+    def page(self, listing: Listing, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
+        """A page of a list."""
+        with self._database.read() as connection:
+            return page_of(connection, listing, after, limit)
 
-    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
-        """Uploads, newest first; the cursor is the last one's."""
-        query = select(uploads).order_by(uploads.c.created.desc(), uploads.c.upload_id.desc()).limit(limit + 1)
-        if after:
-            query = query.where(tuple_(uploads.c.created, uploads.c.upload_id) < _read_cursor(after))
-        found = self._rows(query)
-        return [rows.upload_of(row) for row in found[:limit]], (
-            _cursor(found[limit - 1].created, found[limit - 1].upload_id) if len(found) > limit else None
-        )
+    def uploads(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first."""
+        with self._database.read() as connection:
+            found, following = newest_of(connection, (uploads.c.created, uploads.c.upload_id), asked, after, limit)
+        return [rows.upload_of(row) for row in found], following
 
     def outline(self, after: str | None, limit: int) -> Sequence[Package]:
         """Packages by id, after one."""
@@ -205,9 +196,11 @@ class SqlCatalogue:
         digests = [row[0] for row in (*self._rows(made), *self._rows(said))]
         return Census(len(digests), digest_of(digests))
 
-    def promotions(self, limit: int) -> Sequence[Promotion]:
-        """Newest first."""
-        return [rows.promotion_of(row) for row in self._rows(select(promotions).order_by(promotions.c.requested.desc()).limit(limit))]
+    def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
+        """Promotions, newest first."""
+        with self._database.read() as connection:
+            found, following = newest_of(connection, (promotions.c.requested, promotions.c.promotion_id), asked, after, limit)
+        return [rows.promotion_of(row) for row in found], following
 
     def due_promotions(self, now: dt.datetime) -> Sequence[Promotion]:
         """Scheduled ones whose time has come."""
@@ -277,15 +270,3 @@ def _feed_row(row: Any) -> FeedRow:
 def _parts(values: Collection[str]) -> Iterator[list[str]]:
     listed = list(values)
     return (listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE))
-
-
-def _cursor(first: str, second: str) -> str:
-    return base64.urlsafe_b64encode(f"{first}\0{second}".encode()).decode()
-
-
-def _read_cursor(text: str) -> tuple[str, str]:
-    try:
-        first, second = base64.urlsafe_b64decode(text).decode().split("\0")
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID") from error
-    return first, second

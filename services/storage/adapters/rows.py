@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import folded
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
@@ -91,6 +92,7 @@ def package_row(package: Package) -> dict[str, Any]:
         "remove_after": to_text_or_none(package.remove_after),
         "rung": to_text_or_none(package.rung),
         "origin": str(package.manifest.origin),
+        "folded": folded(package.name),
     }
 
 

@@ -63,7 +63,10 @@ packages = Table(
     Column("remove_after", String(32)),
     Column("rung", String(32)),
     Column("origin", String(60), nullable=False),
-    Index("packages_by_name", "name", "package_id"),
+    Column("folded", Text, nullable=False),
+    Index("packages_by_name", "name", "package_id", "folded", "state", "tags", "origin", "created", "bytes_here"),
+    Index("packages_by_created", "created", "package_id", "folded", "state", "tags", "origin", "bytes_here"),
+    Index("packages_by_size", "size", "package_id", "folded", "state", "tags", "origin", "created", "bytes_here"),
     Index("packages_by_sha256", "sha256"),
     Index("packages_by_state", "state", "changed"),
     Index("packages_to_remove", "remove_after"),
@@ -135,6 +138,7 @@ promotions = Table(
     Column("reason", Text),
     Column("ended", String(32)),
     Index("promotions_by_state", "state", "due"),
+    Index("promotions_by_time", "requested", "promotion_id"),
 )
 
 feed_state = Table(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import Listing
 from services.storage.domain.package import Package
 from services.storage.domain.settling import House
 from services.storage.ports import Catalogue, Clock, RecordFiles, Signer, ToldFile
@@ -140,7 +141,7 @@ class HealingHandlers:
     def _resettle_all(self) -> None:
         after: str | None = None
         while True:
-            found, after = self.catalogue.page(after, _MANY)
+            found, after = self.catalogue.page(Listing(), after, _MANY)
             names = list(dict.fromkeys(package.name for package in found))
             with self.catalogue.changing() as changes, self._do.settler.round(changes) as round_:
                 changes.expect((), names)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from services.storage.domain.listing import Newest
 from services.storage.domain.narrowing import Within
 from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion, PromotionState
@@ -103,9 +104,14 @@ class PromotionHandlers:
             changes.dispatch(_ended(promotion))
         return describe_promotion(promotion)
 
-    def listed(self, limit: int) -> dict[str, Any]:
-        """Promotions, newest first."""
-        return {"items": [describe_promotion(one) for one in self.catalogue.promotions(max(1, min(1000, limit)))]}
+    def listed(self, limit: int, after: str | None = None, states: Collection[str] = ()) -> dict[str, Any]:
+        """A page of promotions in one of these states, or in any; newest first.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID.
+        """
+        items, following = self.catalogue.promotions(Newest(frozenset(states)), after, max(1, min(1000, limit)))
+        return {"items": [describe_promotion(one) for one in items], "next": following}
 
     def sweep(self) -> None:
         """Do what is due."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.storage.domain.listing import Listing
 from services.storage.domain.package import PackageState
 from services.storage.handlers.describing import describe_package, find_package, is_package_id
 from services.storage.handlers.packages import check_entitled
@@ -25,9 +27,13 @@ class Questions:
     catalogue: Catalogue
     store: ByteStore
 
-    def list_packages(self, after: str | None, limit: int) -> dict[str, Any]:
-        """A page of packages by name."""
-        packages, following = self.catalogue.page(after, _bounded(limit))
+    def list_packages(self, after: str | None, limit: int, filters: Mapping[str, Any] | None, sort: str | None) -> dict[str, Any]:
+        """A page of packages, by name unless said otherwise.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID, QUERY_INVALID, TAG_INVALID, INSTANCE_ID_INVALID.
+        """
+        packages, following = self.catalogue.page(Listing.read(filters, sort), after, _bounded(limit))
         return {"items": [describe_package(package) for package in packages], "next": following}
 
     def show_package(self, reference: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ the latest claim: whatever is doubled, late, or dies in between, no byte counts 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.storage.domain.listing import Newest
 from services.storage.domain.upload import Upload, UploadState
 from services.storage.handlers.settling import contradiction
 from services.storage.handlers.uploads import UploadHandlers, describe_upload, existing_upload, received
@@ -136,9 +138,14 @@ class ResumingHandlers:
         self.store.drop_incoming(upload_id)
         log.info("upload_cancelled", upload_id=upload_id, name=upload.name, person=person)
 
-    def listed(self, after: str | None, limit: int) -> dict[str, Any]:
-        """A page of all uploads, newest first."""
-        items, following = self.catalogue.uploads(after, limit)
+    def listed(self, after: str | None, limit: int, states: Collection[str] = (), name: str | None = None) -> dict[str, Any]:
+        """A page of uploads in one of these states, or in any; newest first.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID.
+        """
+        within = frozenset(states) | ({UploadState.HASHED} if UploadState.RECEIVED in states else set())
+        items, following = self.catalogue.uploads(Newest(within, name), after, limit)
         return {"items": [describe_upload(one) for one in items], "next": following}
 
     def _shown(self, upload_id: str) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar, get_args
 
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -36,6 +37,8 @@ class Query(BaseModel):
     """Base of all queries: text is read as what it stands for; unknown parameters are refused, so that a typing error shows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    several: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that may be given more than once; with commas means the same."""
 
 
 LENIENT: Final = {"lenient": True}
@@ -80,6 +83,15 @@ def shown_once(model: type[BaseModel]) -> frozenset[str]:
         for name, field in model.model_fields.items()
         if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(_SHOWN_ONCE)
     )
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], BeforeValidator(_listed)]
+"""Of a query: values with commas."""
 
 
 class NoQuery(Query):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, ShownOnce, TagList, Time
-from shared.contracts.admin.packages import Package
+from shared.contracts.admin.packages import Package, PackageFilters
 
 MOST_ROWS = 200
 """Packages in a page of the matrix at most; peers are asked about that many at once."""
@@ -35,7 +35,7 @@ class PeerChange(Body):
     steward: bool | None = None
 
 
-class MatrixQuery(Page):
+class MatrixQuery(PackageFilters, Page):
     """A page of the matrix."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from services.storage.domain.facts import KeptMeta
+from services.storage.domain.listing import Listing, Newest
 from services.storage.domain.package import Package, PackageState
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.domain.upload import Upload, UploadState
@@ -17,7 +19,6 @@ from services.storage.ports import FeedPage, FeedRow, KeptCharter, KeptRotation,
 from shared.contracts.events import Event, FileDigests
 from shared.core.charter import Census
 from shared.core.clock import Stamp
-from shared.core.errors import InvalidInput
 from shared.core.identity import InstanceId
 from shared.core.meta import digest_of
 from shared.core.times import to_text
@@ -197,28 +198,24 @@ class FakeCatalogue:
         """Any package whose bytes are here and have this digest."""
         return next((one for one in self._truth.packages.values() if one.bytes_here and one.sha256.hex == sha256), None)
 
-    def uploads(self, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
-        """Uploads, newest first; the cursor is the last one's."""
-        if after and "\0" not in after:
-            raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID")
-        keys = sorted(((to_text(one.created), one.upload_id) for one in self._truth.uploads.values()), reverse=True)
-        keys = [key for key in keys if not after or key < tuple(after.split("\0"))]
-        items = [self._truth.uploads[upload_id] for _, upload_id in keys[:limit]]
-        return items, "\0".join(keys[limit - 1]) if len(keys) > limit else None
+    def uploads(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Upload], str | None]:
+        """Uploads, newest first."""
+        found = {(to_text(one.created), one.upload_id): one for one in self._truth.uploads.values() if asked.has(one.state, one.name)}
+        return _newest(found, asked, after, limit)
 
     def offered_with_sha256(self, sha256: str) -> Package | None:
         """A package with these bytes that can be had."""
         found = [one for one in self._truth.packages.values() if one.sha256.hex == sha256 and one.is_offered]
         return min(found, key=lambda one: (one.state.value, one.package_id), default=None)
 
-    def page(self, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
-        """Packages by name and id; the cursor is the last one's."""
-        if after and "\0" not in after:
-            raise InvalidInput("the cursor in `after` is not one that this API gave", "CURSOR_INVALID")
-        keys = sorted((one.name, one.package_id) for one in self._truth.packages.values())
-        keys = [key for key in keys if not after or key > tuple(after.split("\0"))]
-        items = [self._truth.packages[package_id] for _, package_id in keys[:limit]]
-        return items, "\0".join(keys[limit - 1]) if len(keys) > limit else None
+    def page(self, listing: Listing, after: str | None, limit: int) -> tuple[Sequence[Package], str | None]:
+        """A page of a list."""
+        found = {listing.place_of(one): one for one in self._truth.packages.values() if listing.has(one)}
+        behind = None if after is None else listing.place(after)
+        places = [
+            one for one in sorted(found, reverse=listing.falling) if behind is None or (one < behind if listing.falling else one > behind)
+        ]
+        return [found[one] for one in places[:limit]], listing.cursor(places[limit - 1]) if len(places) > limit else None
 
     def outline(self, after: str | None, limit: int) -> Sequence[Package]:
         """Packages by id, after one."""
@@ -288,9 +285,11 @@ class FakeCatalogue:
         said = [one.digest for one in kept if one.record.author == author and one.record.stamp <= until]
         return Census(len(made) + len(said), digest_of([*made, *said]))
 
-    def promotions(self, limit: int) -> Sequence[Promotion]:
-        """Newest first."""
-        return sorted(self._truth.promotions.values(), key=lambda one: one.requested, reverse=True)[:limit]
+    def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
+        """Promotions, newest first."""
+        every = self._truth.promotions.values()
+        found = {(to_text(one.requested), one.promotion_id): one for one in every if asked.has(one.state, one.name)}
+        return _newest(found, asked, after, limit)
 
     def due_promotions(self, now: dt.datetime) -> Sequence[Promotion]:
         """Scheduled ones whose time has come."""
@@ -331,6 +330,12 @@ class FakeCatalogue:
             "feed_seq": self._truth.seq,
             "outbox_waiting": len(self._truth.dispatched),
         }
+
+
+def _newest(found: Mapping[Any, Any], asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Any], str | None]:
+    behind = None if after is None else asked.place(after)
+    places = [place for place in sorted(found, reverse=True) if behind is None or place < behind]
+    return [found[place] for place in places[:limit]], asked.cursor(places[limit - 1]) if len(places) > limit else None
 
 
 def _copied(truth: FakeChanges) -> FakeChanges:

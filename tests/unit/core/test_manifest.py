@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import unicodedata
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from shared.core.digest import CHUNK_SIZE, ChunkDigests
 from shared.core.errors import ManifestInvalid
+from shared.core.identity import InstanceId
 from shared.core.manifest import MAX_PAYLOAD_BYTES, PAYLOAD_TYPE, Manifest, mint_id, new_mint
 from shared.runtime.keys import InstanceKey, open_manifest
 from shared.testing.builders import ORIGIN, a_manifest, chunk_digests, signed, some_bytes
@@ -183,6 +185,19 @@ def test_a_minted_id_survives_the_journey(mint: str) -> None:
     assert open_manifest(ORIGIN.sign_manifest(manifest)) == manifest
     assert uuid.UUID(manifest.package_id).version == 8
     assert uuid.UUID(manifest.package_id).variant == uuid.RFC_4122
+
+
+@given(st.binary(max_size=60), st.text(alphabet="abcÄß ()-日é\u0301", min_size=1, max_size=20).map(lambda text: f"x{text}x"), st.booleans())
+def test_what_was_taken_once_is_read_again_as_it_was(content: bytes, name: str, odd: bool) -> None:  # noqa: FBT001 - drawn
+    """Also where the origin wrote ids, digests and names in another form than we do."""
+    fields = json.loads(a_manifest(content, name, tags=frozenset({"test"})).payload())
+    if odd:
+        id_ = InstanceId(fields["origin"]).grouped().lower()
+        fields |= {"origin": id_, "package_id": fields["package_id"].upper(), "name": unicodedata.normalize("NFD", name), "later": 1}
+        fields |= {"sha256": fields["sha256"].upper()}
+    payload = json.dumps(fields).encode()
+
+    assert Manifest.read_again(payload) == Manifest.parse(payload)
 
 
 def test_every_mint_is_another() -> None:

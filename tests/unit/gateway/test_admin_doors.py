@@ -47,7 +47,37 @@ def _administer(method: str, path: str, asks: str, arguments: dict[str, Any], bo
 
 
 CALLS = [
-    Call("GET", "/packages?after=k&limit=7", "view", "storage__list_packages", {"after": "k", "limit": 7}),
+    Call("GET", "/packages?after=k&limit=7", "view", "storage__list_packages", {"after": "k", "limit": 7, "filters": {}, "sort": "name"}),
+    Call(
+        "GET",
+        "/packages?tag=a,b&tag=c&state=wanted&state=deleted&text=%25_&bytes_here=false&created_after=2026-01-02T03:04:05%2B02:00&sort=-size",
+        "view",
+        "storage__list_packages",
+        {
+            "after": None,
+            "limit": 100,
+            "sort": "-size",
+            "filters": {
+                "tags": ["a", "b", "c"],
+                "states": ["wanted", "deleted"],
+                "text": "%_",
+                "bytes_here": False,
+                "created_after": "2026-01-02T03:04:05+02:00",
+            },
+        },
+    ),
+    Call(
+        "GET",
+        "/packages?untagged=true&origin=O&created_before=2026-01-02T03:04:05Z",
+        "view",
+        "storage__list_packages",
+        {
+            "after": None,
+            "limit": 100,
+            "sort": "name",
+            "filters": {"untagged": True, "origin": "O", "created_before": "2026-01-02T03:04:05+00:00"},
+        },
+    ),
     Call("GET", "/packages/a%20b.pkg", "view", "storage__show_package", {"reference": "a b.pkg"}, answer=PACKAGE),
     Call("GET", "/names/tags/history", "view", "storage__list_history", {"name": "tags"}),
     _administer(
@@ -78,7 +108,14 @@ CALLS = [
         status=201,
         answer=PROMOTION,
     ),
-    Call("GET", "/promotions", "view", "storage__list_promotions", {"limit": 100}),
+    Call("GET", "/promotions", "view", "storage__list_promotions", {"limit": 100, "after": None, "states": []}),
+    Call(
+        "GET",
+        "/promotions?after=k&state=done,failed",
+        "view",
+        "storage__list_promotions",
+        {"limit": 100, "after": "k", "states": ["done", "failed"]},
+    ),
     _administer("POST", "/promotions/r1/approve", "storage__approve_promotion", {"promotion_id": "r1", "person": "ada"}, answer=PROMOTION),
     _administer(
         "POST",
@@ -323,14 +360,16 @@ def test_the_matrix_is_a_page_of_packages_with_their_state_everywhere(tmp_path: 
         replication__matrix={"instances": [{"instance_id": "I", "name": "A"}], "packages": {ID: there}},
     )
 
-    page = door.ask("GET", "/matrix?after=j&limit=2").json
+    page = door.ask("GET", "/matrix?after=j&limit=2&tag=test&sort=-created").json
 
     assert page == {
         "instances": [{"instance_id": "I", "name": "A"}],
         "items": [{**SHOWN, "at": there}, {**SHOWN, "package_id": OLD, "at": {}}],
         "next": "k",
     }
-    assert door.services.arguments("storage", "list_packages") == [{"after": "j", "limit": 2}]
+    assert door.services.arguments("storage", "list_packages") == [
+        {"after": "j", "limit": 2, "filters": {"tags": ["test"]}, "sort": "-created"}
+    ]
     assert door.services.arguments("replication", "matrix") == [{"package_ids": [ID, OLD]}]
 
 

@@ -232,8 +232,10 @@ def test_looking_is_for_everybody_and_speaks_no_tus(tmp_path: Path) -> None:
     page = {"items": [], "next": None}
     door = Door(tmp_path, storage__list_uploads=page, storage__show_upload=an_upload())
 
-    listed, shown = door.send("GET", "?limit=7&after=k"), door.send("GET")
+    listed, shown = door.send("GET", "?limit=7&after=k&state=received&state=aborted&name=a.pkg"), door.send("GET")
 
     assert (listed.json, shown.json) == (page, an_upload())
-    assert door.services.arguments("storage", "list_uploads") == [{"after": "k", "limit": 7}]
+    assert door.services.arguments("storage", "list_uploads") == [
+        {"after": "k", "limit": 7, "states": ["received", "aborted"], "name": "a.pkg"}
+    ]
     assert "Tus-Resumable" not in shown.headers

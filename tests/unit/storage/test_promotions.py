@@ -69,7 +69,7 @@ def test_what_cannot_be_is_refused(bench: Bench, package_id: str, stage: str, at
         bench.do.promotions.promote(package_id, stage, at, "anna")
 
     assert caught.value.code == code  # type: ignore[attr-defined]
-    assert bench.do.promotions.listed(10) == {"items": []}
+    assert bench.do.promotions.listed(10) == {"items": [], "next": None}
 
 
 def test_after_the_last_stage_there_is_none(bench: Bench) -> None:
