@@ -169,7 +169,7 @@ class ReplicationService:
     @answers
     def figures(self) -> Any:
         """Counts for metrics and status."""
-        return self.wired.questions.figures()
+        return self.wired.figures()
 
 
 HOSTED = Hosted(ReplicationService, ReplicationSettings, max_workers=12)

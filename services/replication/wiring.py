@@ -18,7 +18,7 @@ from eventlet import tpool
 from services.replication.adapters.directory import RpcDirectory
 from services.replication.adapters.http_peers import HttpPeers
 from services.replication.adapters.peers import SqlPeers
-from services.replication.adapters.schema import outbox
+from services.replication.adapters.schema import invitations, outbox
 from services.replication.adapters.signatures import KeySignatures
 from services.replication.adapters.storage import RpcStorage
 from services.replication.adapters.transfers import SqlTransfers
@@ -49,6 +49,8 @@ from shared.runtime.logging import get_logger
 from shared.runtime.loops import Loop
 from shared.runtime.offload import offload
 from shared.runtime.outbox import Outbox
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Vault
 
 log = get_logger(__name__)
 _LOOP_SECONDS = 2.0
@@ -76,6 +78,7 @@ class Replication:
     witnessing: WitnessingHandlers
     questions: Questions
     peers: SqlPeers
+    secrets: SecretColumn
     database: Database
     loops: tuple[Loop, ...]
 
@@ -86,6 +89,11 @@ class Replication:
         self.relations.follow_stewards()
         self.pulling.sweep()
         self.planning.sweep(self.settings.stale_seconds)
+        self.secrets.renew(self.database)
+
+    def figures(self) -> dict[str, float]:
+        """Counts for metrics and status."""
+        return {**self.questions.figures(), **self.secrets.figures(self.database)}
 
     def close(self) -> None:
         """Close the database."""
@@ -135,7 +143,9 @@ class _Parts:
         migrations.upgrade(self.database, Path(__file__).parent / "migrations")
         key = InstanceKey.load_or_create(settings.layout)
         self.events = Outbox(self.database, outbox, settings.bus.publisher("replication"))
-        self.peers, self.transfers = SqlPeers(self.database, self.events), SqlTransfers(self.database, self.events)
+        self.secrets = SecretColumn(Vault.load_or_create(settings.vault_keys), "replication", invitations.c.encrypted_proof_key)
+        self.secrets.renew(self.database)
+        self.peers, self.transfers = SqlPeers(self.database, self.events, self.secrets), SqlTransfers(self.database, self.events)
         self.client = HttpPeers(
             key,
             connect_seconds=settings.peer_connect_seconds,
@@ -179,6 +189,7 @@ class _Parts:
             witnessing,
             Questions(self.transfers, peers),
             peers,
+            self.secrets,
             self.database,
             loops,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.replication.adapters.peers import SqlPeers
+from services.replication.adapters.schema import invitations
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred
 from services.replication.domain.witnessing import Held
@@ -21,6 +23,8 @@ from shared.core.clock import Stamp
 from shared.core.errors import Conflict
 from shared.runtime.keys import InstanceKey
 from shared.runtime.logging import bound
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Vault
 from shared.testing.builders import a_peer
 from shared.testing.fakes.clock import NOON
 from shared.testing.fakes.peers import FakePeers
@@ -49,14 +53,15 @@ class Kept:
 
 
 @pytest.fixture(params=["memory", *KINDS])
-def kept(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Kept]:
+def kept(request: pytest.FixtureRequest, new_database: Callable[[str], str], tmp_path: Path) -> Iterator[Kept]:
     """Nobody yet, of each kind."""
     if request.param == "memory":
         fake = FakePeers()
         yield Kept(fake, lambda: fake.dispatched)
         return
     with migrated("replication", new_database(request.param)) as database:
-        yield Kept(SqlPeers(database, outbox_of("replication", database)), lambda: dispatched("replication", database))
+        secrets = SecretColumn(Vault.load_or_create(tmp_path / "vault.keys"), "replication", invitations.c.encrypted_proof_key)
+        yield Kept(SqlPeers(database, outbox_of("replication", database), secrets), lambda: dispatched("replication", database))
 
 
 def test_peers_are_kept_as_they_are(kept: Kept) -> None:

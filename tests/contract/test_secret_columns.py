@@ -12,18 +12,24 @@ from sqlalchemy.exc import StatementError
 from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.schema import SUBSCRIPTIONS
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
+from services.replication.adapters.peers import SqlPeers
+from services.replication.adapters.schema import invitations
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault, add_key, drop_key
 from shared.testing.fakes.clock import NOON
-from tests.contract.port_databases import KINDS, SERVICES
+from tests.contract.port_databases import KINDS, SERVICES, outbox_of
 from tests.unit.notify.notify_fakes import SECRET, a_subscription
 
 FOLDER = SERVICES / "notify" / "migrations"
 _SUBSCRIBED = (
     "INSERT INTO subscriptions (subscription_id, url, secret, events, created_by, created, state) "
     "VALUES (:id, 'https://hooks.example/x', :secret, '*', 'admin', '2026-11-03T12:00:00.000000Z', 'active')"
+)
+_INVITED = (
+    "INSERT INTO invitations (lookup, proof_key, created_by, expires, wrong_proofs, steward) "
+    "VALUES ('lookup', :key, 'admin', '2026-11-03T12:00:00.000000Z', 0, :none)"
 )
 _DELIVERY = (
     "INSERT INTO deliveries (delivery_id, subscription_id, event_id, event_type, body, created, state, attempts, next_attempt, fence) "
@@ -120,3 +126,31 @@ def test_without_its_key_a_subscription_is_there_and_says_so(database: Database,
 
     assert [one.secret_readable for one in subscriptions.all()] == [True, True, True]
     assert lost.renew(database) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_invitation_of_an_older_database_is_still_open(kind: str, new_database: Callable[[str], str], keys: Path) -> None:
+    """What proves it is encrypted; without its key there is no such invitation."""
+    opened = Database(new_database(kind))
+    migrations.upgrade(opened, SERVICES / "replication" / "migrations", "0003")
+    with opened.write() as connection:
+        values = {"key": bytes(range(32)), "none": False}
+        connection.execute(text(_INVITED), values)
+    migrations.upgrade(opened, SERVICES / "replication" / "migrations")
+    secrets = SecretColumn(Vault(keys), "replication", invitations.c.encrypted_proof_key)
+    peers = SqlPeers(opened, outbox_of("replication", opened), secrets)
+
+    assert secrets.renew(opened) == 1
+    with peers.changing() as changes:
+        found = changes.invitation("lookup")
+    keys.unlink()
+    Vault.load_or_create(keys)
+    with peers.changing() as changes:
+        lost = changes.invitation("lookup")
+    with opened.read() as connection:
+        kept = connection.execute(text("SELECT encrypted_proof_key FROM invitations")).scalar_one()
+    opened.close()
+
+    assert found is not None
+    assert (found.proof_key, lost) == (bytes(range(32)), None)
+    assert bytes(range(32)).hex() not in kept

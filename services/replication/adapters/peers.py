@@ -20,12 +20,14 @@ from services.replication.domain.peer import Announcement, OpenInvitation, Peer,
 from services.replication.domain.records import Deferred, Key, portions
 from services.replication.domain.witnessing import Held
 from shared.contracts.events import Event
-from shared.core.errors import RecordRefused
+from shared.core.errors import RecordRefused, SecretUnreadable
 from shared.core.times import to_text
 from shared.runtime.database import Database, replace_row
-from shared.runtime.logging import correlation_id
+from shared.runtime.logging import correlation_id, get_logger
 from shared.runtime.outbox import Outbox
+from shared.runtime.secret_columns import SecretColumn
 
+log = get_logger(__name__)
 _PORTION = 500
 """Values in one condition; SQLite allows no more than some thousands."""
 
@@ -33,10 +35,11 @@ _PORTION = 500
 class SqlPeerChanges:
     """`PeerChanges` in one SQL transaction."""
 
-    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox, secrets: SecretColumn) -> None:
         """Made by `SqlPeers.changing`."""
         self._connection = connection
         self._outbox = outbox
+        self._secrets = secrets
 
     def peer(self, peer_id: str) -> Peer | None:
         """A peer."""
@@ -55,11 +58,15 @@ class SqlPeerChanges:
     def invitation(self, lookup: str) -> OpenInvitation | None:
         """An invitation that we gave."""
         row = self._connection.execute(select(invitations).where(invitations.c.lookup == lookup)).first()
-        return rows.invitation_of(row) if row else None
+        try:
+            return rows.invitation_of(row, self._secrets) if row else None
+        except SecretUnreadable as error:
+            log.warning("invitation_unreadable", reason=str(error))
+            return None
 
     def save_invitation(self, invitation: OpenInvitation) -> None:
         """Insert or replace."""
-        replace_row(self._connection, invitations, "lookup", rows.invitation_row(invitation))
+        replace_row(self._connection, invitations, "lookup", rows.invitation_row(invitation, self._secrets))
 
     def add_nonce(self, sender: str, nonce: str, expires: int) -> bool:
         """Remember a nonce; False if it was seen before."""
@@ -161,16 +168,17 @@ class SqlPeerChanges:
 class SqlPeers:
     """`Peers` on SQLAlchemy."""
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
-        """The tables are made by the migrations."""
+    def __init__(self, database: Database, outbox: Outbox, secrets: SecretColumn) -> None:
+        """The tables are made by the migrations; `secrets` are what proves invitations."""
         self._database = database
         self._outbox = outbox
+        self._secrets = secrets
 
     @contextmanager
     def changing(self) -> Iterator[SqlPeerChanges]:
         """A transaction that sees no other's half; afterwards the outbox is rung."""
         with self._database.write(alone=True) as connection:
-            yield SqlPeerChanges(connection, self._outbox)
+            yield SqlPeerChanges(connection, self._outbox, self._secrets)
         self._outbox.ring()
 
     def all(self) -> Sequence[Peer]:

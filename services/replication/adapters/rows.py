@@ -15,6 +15,7 @@ from shared.core.identity import InstanceId
 from shared.core.staging import Tags
 from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 from shared.runtime.keys import trusted_checkpoint
+from shared.runtime.secret_columns import SecretColumn
 
 
 def peer_row(peer: Peer) -> dict[str, Any]:
@@ -87,11 +88,11 @@ def peer_of(row: Any) -> Peer:
     )
 
 
-def invitation_row(invitation: OpenInvitation) -> dict[str, Any]:
+def invitation_row(invitation: OpenInvitation, secrets: SecretColumn) -> dict[str, Any]:
     """An invitation as a row."""
     return {
         "lookup": invitation.lookup,
-        "proof_key": invitation.proof_key,
+        "encrypted_proof_key": secrets.encrypt(invitation.proof_key.hex(), invitation.lookup),
         "created_by": invitation.created_by,
         "expires": to_text(invitation.expires),
         "wrong_proofs": invitation.wrong_proofs,
@@ -101,11 +102,15 @@ def invitation_row(invitation: OpenInvitation) -> dict[str, Any]:
     }
 
 
-def invitation_of(row: Any) -> OpenInvitation:
-    """A row as an invitation."""
+def invitation_of(row: Any, secrets: SecretColumn) -> OpenInvitation:
+    """A row as an invitation.
+
+    Raises:
+        SecretUnreadable: if what proves it cannot be read.
+    """
     return OpenInvitation(
         row.lookup,
-        bytes(row.proof_key),
+        bytes.fromhex(secrets.decrypt(row.encrypted_proof_key, row.lookup)),
         row.created_by,
         to_time(row.expires),
         row.wrong_proofs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, true
 
 from shared.runtime.outbox import outbox_table
+from shared.runtime.secret_columns import EncryptedText
 
 metadata = MetaData()
 
@@ -46,7 +47,7 @@ invitations = Table(
     "invitations",
     metadata,
     Column("lookup", String(64), primary_key=True),
-    Column("proof_key", LargeBinary, nullable=False),
+    Column("encrypted_proof_key", EncryptedText, nullable=False, server_default=""),
     Column("created_by", String(120), nullable=False),
     Column("expires", String(32), nullable=False),
     Column("wrong_proofs", Integer, nullable=False),
