@@ -133,6 +133,10 @@ class DirectorySettings(LdapSettings):
     """After so many days entries are moved out of the database into sealed files; for ever in the database, if it is not set."""
     password_least_characters: Annotated[int, Field(ge=8, le=64)] = 12
     """How long a new password has to be."""
+    passwords_at_once: Annotated[int, Field(ge=1, le=8)] = 2
+    """Passwords that one process hashes side by side; each takes 64 MiB, and all processors for a moment."""
+    passwords_waiting: Annotated[int, Field(ge=0, le=12)] = 8
+    """Passwords that may wait for their turn; who comes then is told to try again in some seconds."""
     session_idle_seconds: Annotated[int, Field(ge=60, le=30 * 86400)] = 3600
     """A session that is not used for so long ends."""
     session_longest_seconds: Annotated[int, Field(ge=60, le=90 * 86400)] = 12 * 3600

@@ -287,7 +287,11 @@ class HandOver(Protocol):
 
 
 class Passwords(Protocol):
-    """Password hashing. Each call takes as long as a hash does."""
+    """Password hashing. Each call takes as long as a hash does.
+
+    Raises:
+        ServiceUnavailable: PASSWORDS_BUSY, if too many are under way.
+    """
 
     def hash(self, password: str) -> str:
         """A salted, slow hash with its parameters."""

@@ -233,4 +233,6 @@ class DirectoryService:
         return self.wired.do.figures() | self.wired.audit.figures()
 
 
-HOSTED = Hosted(DirectoryService, DirectorySettings)
+_WORKERS = 32
+"""More than can wait for passwords (8 + 12) and for accounts outside (6) together: tokens are checked meanwhile."""
+HOSTED = Hosted(DirectoryService, DirectorySettings, max_workers=_WORKERS)

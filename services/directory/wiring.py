@@ -135,7 +135,7 @@ def build(settings: DirectorySettings) -> Directory:
     """The directory service as configured, with its first administrator made."""
     database = Database(settings.database_url_for("directory"))
     migrations.upgrade(database, Path(__file__).parent / "migrations")
-    register, passwords = DatabaseRegister(database), Argon2Passwords()
+    register, passwords = DatabaseRegister(database), Argon2Passwords(settings.passwords_at_once, settings.passwords_waiting)
     FirstStart(register, FirstAdminFile(settings.first_admin_file), passwords, _now).run()
     kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database), DatabaseKeyedRequests(database)
     sources = [LdapAccounts(settings.ldap)] if settings.ldap else []

@@ -81,7 +81,10 @@ class Recogniser:
         return self._with_present_hash(person, text) if self.passwords.is_outdated(kept) else person
 
     def _with_present_hash(self, person: Person, text: str) -> Person:
-        better = self.passwords.hash(text)
+        try:
+            better = self.passwords.hash(text)
+        except ServiceUnavailable:
+            return person  # at the next log-in
 
         def change(known: Person, _everybody: object) -> Person:
             return replace(known, password_hash=better) if known.password_hash == person.password_hash else known
