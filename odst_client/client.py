@@ -38,11 +38,11 @@ class Client:
         promotions    promote, page, latest, approve, reject
         peers         invite, join, all, change, revoke, pull, transfers
         mesh          matrix_page, matrix_pages, plan, instances
-        instance      readiness, status, rotate_key, openapi
+        instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, unsubscribe, deliveries
         events        types, type
-        people        all, show, create, change, set_password, disable, enable, delete
+        people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory
         account       log_in, show, log_out, change_password, sessions, end
         tokens        create, all, revoke

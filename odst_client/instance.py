@@ -8,6 +8,7 @@ from odst_client.failures import refusal
 from odst_client.operations import Group, operation, operation_of, read
 from shared.contracts.admin.instance import ApiDocument, Readiness, Status
 from shared.contracts.admin.mesh import Rotation
+from shared.contracts.admin.settings import SettingList
 
 
 class ThisInstance(Group):
@@ -27,6 +28,11 @@ class ThisInstance(Group):
     def status(self) -> Status:
         """Say what is waiting, and where."""
         return self._read(self.status, Status)
+
+    @operation("GET", "/api/v1/settings")
+    def settings(self) -> SettingList:
+        """List what each service goes by since it was started, where it came from, and where services differ."""
+        return self._read(self.settings, SettingList)
 
     @operation("POST", "/api/v1/instance/rotate-key", creates=True)
     def rotate_key(self) -> Rotation:

@@ -18,6 +18,7 @@ from shared.contracts.admin.people import (
     PersonWish,
     RoleName,
 )
+from shared.contracts.admin.settings import RoleList, RoleRights
 
 
 class People(Group):
@@ -32,6 +33,11 @@ class People(Group):
     def show(self, reference: str) -> Person:
         """Show one."""
         return self._read(self.show, Person, reference=reference)
+
+    @operation("GET", "/api/v1/roles")
+    def roles(self) -> list[RoleRights]:
+        """List the roles, and which rights each gives."""
+        return self._read(self.roles, RoleList).items
 
     @operation("POST", "/api/v1/people", creates=True)
     def create(

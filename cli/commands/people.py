@@ -166,4 +166,11 @@ def revoke(session: Session, grant_id: str) -> None:
     session.say({"grant_id": grant_id, "state": "revoked"}, f"revoked {grant_id}")
 
 
-COMMANDS = (person, group)
+@click.command("roles")
+@with_session
+def list_roles(session: Session) -> None:
+    """List the roles, and which rights each gives."""
+    session.show_rows(session.client.people.roles(), ("role", "rights"), "")
+
+
+COMMANDS = (person, group, list_roles)

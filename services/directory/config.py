@@ -45,6 +45,7 @@ class LdapSettings(Settings):
     ldap_name_attribute: Attribute | None = None
     """Where the one name is that a person is known by; not set: `sAMAccountName` in Active Directory, `uid` elsewhere."""
     ldap_mail_attribute: Attribute = "mail"
+    """Where the address for mail is."""
     ldap_display_attribute: Attribute = "displayName"
     """Where the name for people to read is; where it is missing, `cn`."""
     ldap_group_base_dn: str | None = None

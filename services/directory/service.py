@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.directory.config import DirectorySettings
+from services.directory.domain.rights import describe_roles
 from services.directory.wiring import build
 from shared.contracts.events import (
     AuditContradictedV1,
@@ -37,7 +38,7 @@ from shared.contracts.events import (
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles_all
 from shared.runtime.bus.happening import HappeningProvider
-from shared.runtime.services import Hosted, Wired, every
+from shared.runtime.services import Hosted, InEffect, Wired, every
 
 
 class DirectoryService:
@@ -45,6 +46,7 @@ class DirectoryService:
 
     name = "directory"
     wired = Wired(build)
+    in_effect = InEffect()
     happening = HappeningProvider()
 
     @handles_all(
@@ -193,6 +195,11 @@ class DirectoryService:
         self.wired.do.keyed.release(request_id)
 
     @answers
+    def list_roles(self) -> Any:
+        """Each role, and what it gives."""
+        return describe_roles()
+
+    @answers
     def list_audit(self, after: str | None, limit: int, filters: dict[str, str | None] | None) -> Any:
         """A page of the audit log, newest first."""
         return self.wired.audit.trail.list_audit(after, limit, filters)
@@ -226,6 +233,11 @@ class DirectoryService:
     def examine_ldap(self, name: str | None = None) -> Any:
         """Each step of a test of the connection to the directory of accounts, and what came of it."""
         return self.wired.do.outside.examine_ldap(name)
+
+    @answers
+    def list_settings(self) -> Any:
+        """What this process goes by, and where it came from."""
+        return self.in_effect()
 
     @answers
     def figures(self) -> Any:

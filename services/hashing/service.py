@@ -9,7 +9,7 @@ from services.hashing.wiring import build
 from shared.contracts.events import PackageAssembledV1, PackageReceivedV1
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
-from shared.runtime.services import Hosted, Wired
+from shared.runtime.services import Hosted, InEffect, Wired
 
 
 class HashingService:
@@ -17,6 +17,7 @@ class HashingService:
 
     name = "hashing"
     wired = Wired(build)
+    in_effect = InEffect()
 
     @handles(PackageReceivedV1, prefetch=1)
     def on_package_received(self, event: PackageReceivedV1) -> None:
@@ -27,6 +28,11 @@ class HashingService:
     def on_package_assembled(self, event: PackageAssembledV1) -> None:
         """Step 7 of the seed, the final check."""
         self.wired.handlers.verify_assembled(event)
+
+    @answers
+    def list_settings(self) -> Any:
+        """What this process goes by, and where it came from."""
+        return self.in_effect()
 
     @answers
     def figures(self) -> Any:

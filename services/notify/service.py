@@ -39,7 +39,7 @@ from shared.contracts.events import (
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles_all
 from shared.runtime.bus.happening import HappeningProvider
-from shared.runtime.services import Hosted, Wired, every
+from shared.runtime.services import Hosted, InEffect, Wired, every
 
 
 class NotifyService:
@@ -47,6 +47,7 @@ class NotifyService:
 
     name = "notify"
     wired = Wired(build)
+    in_effect = InEffect()
     happening = HappeningProvider()
 
     @handles_all(
@@ -106,6 +107,11 @@ class NotifyService:
     def list_deliveries(self, limit: int) -> Any:
         """The newest deliveries."""
         return self.wired.handlers.list_deliveries(limit)
+
+    @answers
+    def list_settings(self) -> Any:
+        """What this process goes by, and where it came from."""
+        return self.in_effect()
 
     @answers
     def figures(self) -> Any:

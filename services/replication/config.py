@@ -26,6 +26,7 @@ class ReplicationSettings(Settings):
     witness_seconds: Annotated[float, Field(ge=1, le=86400)] = 60
     """How often it is looked whether peers are to sign a new checkpoint of the audit log."""
     peer_connect_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    """Longest wait for a connection to a peer."""
     peer_read_seconds: Annotated[float, Field(gt=0, le=120)] = 20
     """Longest silence of a peer within an answer."""
     slow_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024
@@ -33,3 +34,4 @@ class ReplicationSettings(Settings):
     strikes_allowed: Annotated[int, Field(ge=1)] = 3
     """Bad chunks after which a source is banned."""
     ban_seconds: Annotated[float, Field(gt=0)] = 3600
+    """For how long a source is banned."""

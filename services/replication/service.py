@@ -9,7 +9,7 @@ from services.replication.wiring import build
 from shared.contracts import events
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
-from shared.runtime.services import Hosted, Wired, every
+from shared.runtime.services import Hosted, InEffect, Wired, every
 
 
 class ReplicationService:
@@ -17,6 +17,7 @@ class ReplicationService:
 
     name = "replication"
     wired = Wired(build)
+    in_effect = InEffect()
 
     @handles(events.PackagePublishedV1)
     def on_package_published(self, event: events.PackagePublishedV1) -> None:
@@ -165,6 +166,11 @@ class ReplicationService:
     def pull_now(self) -> Any:
         """Read all feeds now."""
         return self.wired.pulling.pull_all()
+
+    @answers
+    def list_settings(self) -> Any:
+        """What this process goes by, and where it came from."""
+        return self.in_effect()
 
     @answers
     def figures(self) -> Any:

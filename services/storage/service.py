@@ -9,7 +9,7 @@ from services.storage.wiring import build
 from shared.contracts.events import PackageHashedV1, PackageHashProgressedV1, PackageRejectedV1, PackageVerifiedV1
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
-from shared.runtime.services import Hosted, Wired, every
+from shared.runtime.services import Hosted, InEffect, Wired, every
 
 
 class StorageService:
@@ -17,6 +17,7 @@ class StorageService:
 
     name = "storage"
     wired = Wired(build)
+    in_effect = InEffect()
 
     @handles(PackageHashProgressedV1)
     def on_hash_progressed(self, event: PackageHashProgressedV1) -> None:
@@ -259,6 +260,11 @@ class StorageService:
     def give_up_package(self, package_id: str, code: str, reason: str) -> Any:
         """Replication cannot get this: the manifest is suspect."""
         return self.wired.do.packages.give_up(package_id, code, reason)
+
+    @answers
+    def list_settings(self) -> Any:
+        """What this process goes by, and where it came from."""
+        return self.in_effect()
 
     @answers
     def figures(self) -> Any:

@@ -51,6 +51,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "revoked_among": ("instance_ids",),
         "rotate_key": ("person",),
         "give_up_package": ("package_id", "code", "reason"),
+        "list_settings": (),
         "figures": (),
     },
     "replication": {
@@ -71,6 +72,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_witnessed": ("peer_id",),
         "ask_witnesses": (),
         "pull_now": (),
+        "list_settings": (),
         "figures": (),
     },
     "directory": {
@@ -95,6 +97,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "begin_request": ("request_id", "person_id", "key_sha256", "fingerprint"),
         "finish_request": ("request_id", "status", "answer", "secret"),
         "release_request": ("request_id",),
+        "list_roles": (),
         "list_audit": ("after", "limit", "filters"),
         "export_audit": ("after", "limit", "filters"),
         "verify_audit": ("after",),
@@ -102,6 +105,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "latest_checkpoint": (),
         "keep_receipt": ("peer_id", "envelope"),
         "examine_ldap": ("name",),
+        "list_settings": (),
         "figures": (),
     },
     "notify": {
@@ -109,9 +113,11 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "list_subscriptions": (),
         "unsubscribe": ("subscription_id",),
         "list_deliveries": ("limit",),
+        "list_settings": (),
         "figures": (),
     },
     "hashing": {
+        "list_settings": (),
         "figures": (),
     },
 }

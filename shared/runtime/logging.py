@@ -19,12 +19,13 @@ import structlog
 CORRELATION_HEADER = "Ods-Correlation-Id"
 _SECRET_KEY = re.compile(r"(secret|token|password|authorization|proof|invitation|amqp_uri|database_url)", re.IGNORECASE)
 _URI_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+)@")
+_QUERY_SECRET = re.compile(r"(?<=[?&])((?:\w*password|\w*secret|token)=)[^&\s]+", re.IGNORECASE)
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def redact(text: str) -> str:
     """`text` with passwords in URIs replaced."""
-    return _URI_PASSWORD.sub(r"\1:***@", text)
+    return _QUERY_SECRET.sub(r"\1***", _URI_PASSWORD.sub(r"\1:***@", text))
 
 
 def _redact_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:

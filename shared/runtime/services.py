@@ -75,6 +75,15 @@ class Wired(DependencyProvider):  # type: ignore[misc]
         bind_correlation_id(worker_ctx.data.get("correlation_id"))
 
 
+class InEffect(DependencyProvider):  # type: ignore[misc]
+    """What `self.in_effect` is inside a service method: a call that tells the settings that the process was started with."""
+
+    def get_dependency(self, _worker_ctx: Any) -> Callable[[], dict[str, Any]]:
+        """See `Settings.in_effect`."""
+        settings: Settings = self.container.config[_SETTINGS_KEY]
+        return settings.in_effect
+
+
 class Every(Entrypoint):  # type: ignore[misc]
     """The entrypoint behind `@every`: a sweep, run each `sweep_seconds` with some jitter; never beside itself."""
 

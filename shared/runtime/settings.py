@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
-    SecretStr,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -27,7 +27,7 @@ from pydantic import (
 from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
 from shared.runtime.bus.settings import BusSettings
-from shared.runtime.logging import redact
+from shared.runtime.settings_shown import as_text, described, is_secret, unknown_keys
 
 PREFIX = "ODST_"
 CONFIG_VARIABLE = "ODST_CONFIG"
@@ -64,7 +64,8 @@ class ConfigurationError(InvalidInput):
 class Settings(BaseModel):
     """What every service needs. A service's own settings are a subclass in its `config.py`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     amqp_uri: Annotated[str, StringConstraints(pattern=r"^amqps?://\S+$")]
     """Where RabbitMQ is, with user, password and virtual host. Set by `odst serve` if it starts a private broker."""
@@ -77,7 +78,9 @@ class Settings(BaseModel):
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+/?$")] = "http://127.0.0.1:8080"
     """The address by which peers and clients reach this instance; without a path, because signatures cover the path as sent."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least important lines that are logged."""
     log_format: Literal["json", "console"] = "json"
+    """How lines are logged: `json`, or `console` for people."""
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10
     """Longest wait for an answer of another service."""
     broker_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
@@ -147,9 +150,20 @@ class Settings(BaseModel):
         """
         values, origins = read_sources(environment)
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             raise ConfigurationError(_faults(error, origins)) from error
+        settings._origins.update(origins)  # noqa: SLF001 - its own class
+        return settings
+
+    def in_effect(self) -> dict[str, Any]:
+        """What this process goes by since it was started: `{items, unknown}`, as `described` and `unknown_keys` have them.
+
+        Of secrets it is said whether they are set.
+        """
+        fields = type(self).model_fields
+        items = [described(key, field, getattr(self, key), self._origins.get(key, "default")) for key, field in fields.items()]
+        return {"items": items, "unknown": unknown_keys(self._origins, fields)}
 
 
 def read_sources(environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -203,8 +217,4 @@ def explain(models: Mapping[str, type[Settings]], environment: Mapping[str, str]
 
 
 def _shown(value: Any, kind: Any) -> str:
-    return "***" if _is_secret(kind) and value else redact(str(value))
-
-
-def _is_secret(kind: Any) -> bool:
-    return kind is SecretStr or any(map(_is_secret, get_args(kind)))
+    return "***" if is_secret(kind) and value else str(as_text(value))

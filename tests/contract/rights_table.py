@@ -50,6 +50,7 @@ RIGHTS: dict[str, str] = {
     "POST /api/v1/instance/rotate-key": "administer",
     # The instance
     "GET /api/v1/status": "view",
+    "GET /api/v1/settings": "audit",
     "GET /api/v1/dead-letters": "view",
     "POST /api/v1/dead-letters/replay": "administer",
     "DELETE /api/v1/dead-letters/<>": "administer",
@@ -63,6 +64,7 @@ RIGHTS: dict[str, str] = {
     "GET /api/v1/audit": "audit",
     "GET /api/v1/audit/export": "audit",
     "POST /api/v1/audit/verify": "audit",
+    "GET /api/v1/roles": "view",
     "GET /api/v1/people": "audit",
     "GET /api/v1/people/<>": "audit",
     "GET /api/v1/group-grants": "audit",

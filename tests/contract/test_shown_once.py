@@ -25,6 +25,7 @@ NO_SECRETS = {
     "Me.csrf_token": "told at every look at one's session, by a door that keeps nothing",
     "Person.has_password": "whether there is one",
     "AuditReport.other_keys": "how many there are",
+    "Setting.secret": "whether it is one",
     "Subscription.secret_readable": "whether it is",
     "NewSubscription.secret_readable": "the same",
 }

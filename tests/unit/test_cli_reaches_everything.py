@@ -46,6 +46,8 @@ EVERYTHING = [
     ["audit", "verify"],
     ["transfers"],
     ["status"],
+    ["settings"],
+    ["roles"],
     ["ready"],
     ["openapi"],
     ["dead-letters"],

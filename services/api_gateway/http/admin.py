@@ -14,6 +14,7 @@ from services.api_gateway.http import (
     admin_peers,
     admin_people,
     admin_sessions,
+    admin_settings,
     admin_staging,
 )
 from services.api_gateway.http.auth import Guard
@@ -42,6 +43,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_directory.doors(services, guard))
     api.register_blueprint(admin_events.doors(guard))
     api.register_blueprint(admin_people.doors(services, guard))
+    api.register_blueprint(admin_settings.doors(services, settings, guard))
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))
     _subscriptions(api, services, guard)
     return api

@@ -202,3 +202,9 @@ def roles_of(grants: Iterable[Grant]) -> str:
 def describe_allowed(allowed_here: Allowed) -> dict[str, list[str] | None]:
     """What is allowed, as JSON."""
     return {right.value: None if limit is None else sorted(limit) for right, limit in sorted(allowed_here.items())}
+
+
+def describe_roles() -> dict[str, Any]:
+    """The table of rights, as JSON: `{items: [{role, rights, narrowable}]}`, the latter being those that tags narrow."""
+    items = [{"role": role.value, "rights": sorted(rights), "narrowable": sorted(rights & NARROWABLE)} for role, rights in RIGHTS.items()]
+    return {"items": items}

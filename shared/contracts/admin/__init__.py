@@ -7,6 +7,7 @@
     mesh        peers, invitations, transfers; matrix, plan, instances
     instance    status, dead letters, subscriptions, deliveries
     events      what can happen: the catalogue
+    settings    settings in effect; roles and their rights
     audit       the audit log: entries, exports, what a check of it found
     people      people, services, groups, sessions, tokens
 
