@@ -33,6 +33,17 @@ class _Time(click.ParamType[dt.datetime]):
 
 TIME = _Time()
 """RFC 3339."""
+
+
+def _quoted(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """An entity tag as HTTP has it; its quotes may have got lost in a shell."""
+    return value if value is None or value == "*" or value.endswith('"') else f'"{value}"'
+
+
+if_match = click.option(
+    "--if-match", metavar="TAG", callback=_quoted, help="Only if nobody changed it since: the `etag` that `show --json` told."
+)
+"""For what changes one thing."""
 ROLES = get_args(RoleName)
 role = click.option("--role", type=click.Choice(ROLES), help="What they may do.")
 grants = click.option(

@@ -39,6 +39,13 @@ def plain(document: Any) -> Any:
     return [plain(one) for one in document] if isinstance(document, list) else document
 
 
+def for_programs(document: Any) -> Any:
+    """The same, with the entity tag that an answer came with."""
+    tag = document.etag if isinstance(document, Answer) else None
+    shown = plain(document)
+    return shown if tag is None else {**shown, "etag": tag}
+
+
 def plain_rows(rows: Iterable[Answer | dict[str, Any]]) -> list[dict[str, Any]]:
     """The same of a list."""
     return [plain(row) for row in rows]

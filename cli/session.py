@@ -43,7 +43,7 @@ class Session:
     def show(self, document: Any, table: Callable[[], None]) -> None:
         """Print a document (an answer, or JSON that may hold answers): as JSON if that was asked for, else by `table`."""
         if self.as_json:
-            output.print_json(output.plain(document))
+            output.print_json(output.for_programs(document))
         else:
             table()
 

@@ -35,8 +35,8 @@ class Client:
 
         packages      page, all, show, find, tag, delete, undelete, make_current, history, roll_back
         uploads       send, page, show, wait, download; in parts: begin, offset, send_part, give_up
-        promotions    promote, page, latest, approve, reject
-        peers         invite, join, all, change, revoke, pull, transfers
+        promotions    promote, page, latest, show, approve, reject
+        peers         invite, join, all, show, change, revoke, pull, transfers
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard

@@ -97,25 +97,35 @@ class Group:
         model: type[A],
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        if_match: str | None = None,
         **parameters: str,
     ) -> A:
         """Do the operation that `method` is; what was answered."""
-        return read(self._transport.url, model, self._done(method, body, query, parameters))
+        answer = self._done(method, parameters, body, query, if_match)
+        return read(self._transport.url, model, answer).with_etag(answer.headers.get("ETag"))
 
-    def _do(self, method: Callable[..., Any], body: Mapping[str, Any] | None = None, **parameters: str) -> None:
+    def _do(
+        self, method: Callable[..., Any], body: Mapping[str, Any] | None = None, if_match: str | None = None, **parameters: str
+    ) -> None:
         """Do the operation that `method` is, which answers nothing."""
-        self._done(method, body, None, parameters)
+        self._done(method, parameters, body, None, if_match)
 
     def _done(
-        self, method: Callable[..., Any], body: Mapping[str, Any] | None, query: Mapping[str, Any] | None, parameters: Mapping[str, str]
+        self,
+        method: Callable[..., Any],
+        parameters: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        if_match: str | None,
     ) -> requests.Response:
         asked = operation_of(method)
-        arguments: dict[str, Any] = {"params": in_query(query or {})}
+        headers = given({KEY_HEADER: str(uuid.uuid4()) if asked.creates else None, "If-Match": if_match})
+        arguments: dict[str, Any] = {"params": in_query(query or {}), "headers": headers}
         if asked.method in ("POST", "PATCH"):
             arguments["json"] = dict(body or {})
-        if asked.creates:
-            arguments["headers"] = {KEY_HEADER: str(uuid.uuid4())}
-        return self._transport.done(asked.method, asked.at(**parameters), repeats=asked.repeats, **arguments)
+        # Done and sent again, it would be refused: what it was done to is no longer what it was.
+        repeats = asked.repeats and if_match is None
+        return self._transport.done(asked.method, asked.at(**parameters), repeats=repeats, **arguments)
 
 
 def read(url: str, model: type[A], answer: requests.Response) -> A:

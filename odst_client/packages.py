@@ -36,7 +36,10 @@ class Wanted(TypedDict, total=False):
 
 
 class Packages(Group):
-    """`client.packages`. A `reference` is a name or a package_id; a name means the current package of that name."""
+    """`client.packages`. A `reference` is a name or a package_id; a name means the current package of that name.
+
+    What changes one takes `if_match`, the `etag` of an answer: if it was changed since, PRECONDITION_FAILED, and nothing is changed.
+    """
 
     @operation("GET", "/api/v1/packages")
     def page(self, after: str | None = None, limit: int | None = None, **wanted: Unpack[Wanted]) -> PackageList:
@@ -76,32 +79,32 @@ class Packages(Group):
             raise
 
     @operation("POST", "/api/v1/packages/{reference}/tags")
-    def tag(self, reference: str, tags: Sequence[str]) -> Package:
+    def tag(self, reference: str, tags: Sequence[str], *, if_match: str | None = None) -> Package:
         """Replace all staging tags of a package; without any, it goes to every instance.
 
         Raises:
             CallFailed: STAGE_UNKNOWN, APPROVAL_NEEDED (ask for a promotion), NOT_STEWARD.
         """
-        return self._read(self.tag, Package, wish(Tagging, tags=list(tags)), reference=reference)
+        return self._read(self.tag, Package, wish(Tagging, tags=list(tags)), if_match=if_match, reference=reference)
 
     @operation("DELETE", "/api/v1/packages/{reference}")
-    def delete(self, reference: str) -> Package:
+    def delete(self, reference: str, *, if_match: str | None = None) -> Package:
         """Delete a package, everywhere; for some days it can be brought back, by its package_id."""
-        return self._read(self.delete, Package, reference=reference)
+        return self._read(self.delete, Package, if_match=if_match, reference=reference)
 
     @operation("POST", "/api/v1/packages/{reference}/undelete")
-    def undelete(self, reference: str) -> Package:
+    def undelete(self, reference: str, *, if_match: str | None = None) -> Package:
         """Bring a deleted package back, everywhere.
 
         Raises:
             CallFailed: NOT_DELETED; BYTES_GONE, if no instance has its bytes any more.
         """
-        return self._read(self.undelete, Package, reference=reference)
+        return self._read(self.undelete, Package, if_match=if_match, reference=reference)
 
     @operation("POST", "/api/v1/packages/{reference}/raise")
-    def make_current(self, reference: str) -> Package:
+    def make_current(self, reference: str, *, if_match: str | None = None) -> Package:
         """Raise a package: make it current for its name, everywhere."""
-        return self._read(self.make_current, Package, reference=reference)
+        return self._read(self.make_current, Package, if_match=if_match, reference=reference)
 
     @operation("GET", "/api/v1/names/{name}/history")
     def history(self, name: str) -> list[Package]:

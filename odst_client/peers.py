@@ -46,15 +46,20 @@ class Peers(Group):
         """List the peers, with their lag and last contact."""
         return self._read(self.all, PeerList).items
 
+    @operation("GET", "/api/v1/peers/{peer_id}")
+    def show(self, peer_id: str) -> Peer:
+        """Show a peer."""
+        return self._read(self.show, Peer, peer_id=peer_id)
+
     @operation("PATCH", "/api/v1/peers/{peer_id}")
-    def change(self, peer_id: str, tags: Sequence[str] | None = None, *, steward: bool | None = None) -> Peer:
+    def change(self, peer_id: str, tags: Sequence[str] | None = None, *, steward: bool | None = None, if_match: str | None = None) -> Peer:
         """Change what a peer may see and do; what is left out stays."""
-        return self._read(self.change, Peer, wish(PeerChange, tags=_list(tags), steward=steward), peer_id=peer_id)
+        return self._read(self.change, Peer, wish(PeerChange, tags=_list(tags), steward=steward), if_match=if_match, peer_id=peer_id)
 
     @operation("DELETE", "/api/v1/peers/{peer_id}")
-    def revoke(self, peer_id: str) -> None:
+    def revoke(self, peer_id: str, *, if_match: str | None = None) -> None:
         """Revoke a peer: it is deaf and mute from now on."""
-        self._do(self.revoke, peer_id=peer_id)
+        self._do(self.revoke, if_match=if_match, peer_id=peer_id)
 
     @operation("POST", "/api/v1/peers/pull")
     def pull(self) -> Pulling:

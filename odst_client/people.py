@@ -67,30 +67,31 @@ class People(Group):
         grants: Sequence[GrantWish] | None = None,
         display_name: str | None = None,
         email: str | None = None,
+        if_match: str | None = None,
     ) -> Person:
         """Give these grants instead of those that there were, or other texts; what is left out stays."""
         fields = {"role": role, "grants": _list(grants), "display_name": display_name, "email": email}
-        return self._read(self.change, Person, wish(PersonChange, **fields), reference=reference)
+        return self._read(self.change, Person, wish(PersonChange, **fields), if_match=if_match, reference=reference)
 
     @operation("POST", "/api/v1/people/{reference}/password")
-    def set_password(self, reference: str, password: str) -> Person:
+    def set_password(self, reference: str, password: str, *, if_match: str | None = None) -> Person:
         """Give somebody another password; their sessions end."""
-        return self._read(self.set_password, Person, wish(PasswordWish, password=password), reference=reference)
+        return self._read(self.set_password, Person, wish(PasswordWish, password=password), if_match=if_match, reference=reference)
 
     @operation("POST", "/api/v1/people/{reference}/disable")
-    def disable(self, reference: str) -> Person:
+    def disable(self, reference: str, *, if_match: str | None = None) -> Person:
         """Shut somebody out at once: all their sessions and tokens end."""
-        return self._read(self.disable, Person, reference=reference)
+        return self._read(self.disable, Person, if_match=if_match, reference=reference)
 
     @operation("POST", "/api/v1/people/{reference}/enable")
-    def enable(self, reference: str) -> Person:
+    def enable(self, reference: str, *, if_match: str | None = None) -> Person:
         """Let somebody in again."""
-        return self._read(self.enable, Person, reference=reference)
+        return self._read(self.enable, Person, if_match=if_match, reference=reference)
 
     @operation("DELETE", "/api/v1/people/{reference}")
-    def delete(self, reference: str) -> Person:
+    def delete(self, reference: str, *, if_match: str | None = None) -> Person:
         """Shut somebody out for good; the name is never given again."""
-        return self._read(self.delete, Person, reference=reference)
+        return self._read(self.delete, Person, if_match=if_match, reference=reference)
 
 
 class GroupGrants(Group):

@@ -30,20 +30,25 @@ class Promotions(Group):
         """List promotions, newest first; at most `limit`."""
         return self.page(None, limit, state).items
 
+    @operation("GET", "/api/v1/promotions/{promotion_id}")
+    def show(self, promotion_id: str) -> Promotion:
+        """Show a promotion."""
+        return self._read(self.show, Promotion, promotion_id=promotion_id)
+
     @operation("POST", "/api/v1/promotions/{promotion_id}/approve")
-    def approve(self, promotion_id: str) -> Promotion:
+    def approve(self, promotion_id: str, *, if_match: str | None = None) -> Promotion:
         """Approve a promotion that somebody else asked for.
 
         Raises:
             CallFailed: SAME_PERSON, PROMOTION_ENDED.
         """
-        return self._read(self.approve, Promotion, promotion_id=promotion_id)
+        return self._read(self.approve, Promotion, if_match=if_match, promotion_id=promotion_id)
 
     @operation("POST", "/api/v1/promotions/{promotion_id}/reject")
-    def reject(self, promotion_id: str, reason: str | None = None) -> Promotion:
+    def reject(self, promotion_id: str, reason: str | None = None, *, if_match: str | None = None) -> Promotion:
         """Reject a promotion that has not been done; also one's own. The reason is kept.
 
         Raises:
             CallFailed: PROMOTION_ENDED.
         """
-        return self._read(self.reject, Promotion, wish(Rejection, reason=reason), promotion_id=promotion_id)
+        return self._read(self.reject, Promotion, wish(Rejection, reason=reason), if_match=if_match, promotion_id=promotion_id)

@@ -72,30 +72,33 @@ def show(session: Session, reference: str) -> None:
 @click.argument("reference")
 @click.argument("tags", nargs=-1)
 @click.option("--none", is_flag=True, help="Take all tags away: it goes to every instance.")
+@options.if_match
 @with_session
-def tag(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
+def tag(session: Session, *, reference: str, tags: tuple[str, ...], none: bool, if_match: str | None) -> None:
     """Give a package these staging TAGS, instead of those that it has."""
     wanted = options.chosen_tags(tags, none=none)
-    changed = session.client.packages.tag(reference, wanted)
+    changed = session.client.packages.tag(reference, wanted, if_match=if_match)
     may = f"instances that bear {' or '.join(changed.tags)}" if changed.tags else "every instance"
     session.say(changed, f"{changed.name} may go to {may}")
 
 
 @package.command()
 @click.argument("reference")
+@options.if_match
 @with_session
-def delete(session: Session, reference: str) -> None:
+def delete(session: Session, reference: str, if_match: str | None) -> None:
     """Delete a package everywhere; for some days it can be brought back."""
-    deleted = session.client.packages.delete(reference)
+    deleted = session.client.packages.delete(reference, if_match=if_match)
     session.say(deleted, f"deleted {deleted.name}; to bring it back: odst package undelete {deleted.package_id}")
 
 
 @package.command()
 @click.argument("reference")
+@options.if_match
 @with_session
-def undelete(session: Session, reference: str) -> None:
+def undelete(session: Session, reference: str, if_match: str | None) -> None:
     """Bring a deleted package back, everywhere."""
-    restored = session.client.packages.undelete(reference)
+    restored = session.client.packages.undelete(reference, if_match=if_match)
     session.say(restored, f"brought back {restored.name}: {restored.state}")
 
 

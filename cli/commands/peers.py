@@ -81,7 +81,7 @@ def peer() -> None:
 @with_session
 def show(session: Session, reference: str) -> None:
     """Show all that is known of a peer."""
-    found = find_peer(session.client, reference)
+    found = session.client.peers.show(find_peer(session.client, reference).peer_id)
     readable = _readable(found) | {"peer_id": InstanceId(found.peer_id).grouped()}
     readable.pop("clock_skew_seconds", None)
     session.show(found, lambda: output.print_fields(readable))
@@ -91,11 +91,12 @@ def show(session: Session, reference: str) -> None:
 @click.argument("reference", metavar="PEER")
 @click.argument("tags", nargs=-1)
 @click.option("--none", is_flag=True, help="It may see untagged packages only.")
+@options.if_match
 @with_session
-def change_tags(session: Session, reference: str, tags: tuple[str, ...], none: bool) -> None:
+def change_tags(session: Session, *, reference: str, tags: tuple[str, ...], none: bool, if_match: str | None) -> None:
     """Let a peer see packages with these TAGS ('*' for all), instead of those that it saw."""
     wanted = options.chosen_tags(tags, none=none)
-    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, wanted)
+    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, wanted, if_match=if_match)
     seen = f"packages with the tags {output.shown('tags', changed.tags)}, and untagged ones" if changed.tags else "untagged packages"
     session.say(changed, f"{changed.name} may see {seen}")
 
@@ -103,20 +104,22 @@ def change_tags(session: Session, reference: str, tags: tuple[str, ...], none: b
 @peer.command()
 @click.argument("reference", metavar="PEER")
 @click.argument("switch", type=click.Choice(["on", "off"]))
+@options.if_match
 @with_session
-def steward(session: Session, reference: str, switch: str) -> None:
+def steward(session: Session, reference: str, switch: str, if_match: str | None) -> None:
     """Let a peer change tags of packages from here, delete and promote them; or no longer."""
-    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, steward=switch == "on")
+    changed = session.client.peers.change(find_peer(session.client, reference).peer_id, steward=switch == "on", if_match=if_match)
     session.say(changed, f"{changed.name} {'is a' if changed.steward else 'is no'} steward of packages from here")
 
 
 @peer.command()
 @click.argument("reference", metavar="PEER")
+@options.if_match
 @with_session
-def revoke(session: Session, reference: str) -> None:
+def revoke(session: Session, reference: str, if_match: str | None) -> None:
     """Refuse everything from this peer from now on."""
     found = find_peer(session.client, reference)
-    session.client.peers.revoke(found.peer_id)
+    session.client.peers.revoke(found.peer_id, if_match=if_match)
     session.say({"peer_id": found.peer_id, "state": "revoked"}, f"revoked {found.name} ({found.peer_id})")
 
 

@@ -73,51 +73,64 @@ def show(session: Session, name: str) -> None:
 @options.grants
 @click.option("--display-name", help="The name to be shown.")
 @click.option("--email", help="An address.")
+@options.if_match
 @with_session
 def change(
-    session: Session, *, name: str, role: RoleName | None, grants: tuple[str, ...], display_name: str | None, email: str | None
+    session: Session,
+    *,
+    name: str,
+    role: RoleName | None,
+    grants: tuple[str, ...],
+    display_name: str | None,
+    email: str | None,
+    if_match: str | None,
 ) -> None:
     """Give these grants instead of those that there were, or other texts; what is not said stays."""
     wished = options.chosen_grants(role, grants)
     if wished is None and display_name is None and email is None:
         raise click.UsageError("say what is to change: --role, --grant, --display-name or --email")
-    changed = session.client.people.change(name, grants=wished, display_name=display_name, email=email)
+    changed = session.client.people.change(name, grants=wished, display_name=display_name, email=email, if_match=if_match)
     session.show(changed, lambda: _print(changed))
 
 
 @person.command()
 @click.argument("name")
+@options.if_match
 @with_session
-def password(session: Session, name: str) -> None:
+def password(session: Session, name: str, if_match: str | None) -> None:
     """Give somebody another password, asked for or read from standard input; their sessions end."""
-    changed = session.client.people.set_password(name, options.password(f"New password for {name}", twice=True))
+    wished = options.password(f"New password for {name}", twice=True)
+    changed = session.client.people.set_password(name, wished, if_match=if_match)
     session.say(changed, f"{changed.name} has another password")
 
 
 @person.command()
 @click.argument("name")
+@options.if_match
 @with_session
-def disable(session: Session, name: str) -> None:
+def disable(session: Session, name: str, if_match: str | None) -> None:
     """Shut somebody out at once: all their sessions and tokens end."""
-    changed = session.client.people.disable(name)
+    changed = session.client.people.disable(name, if_match=if_match)
     session.say(changed, f"{changed.name} is disabled")
 
 
 @person.command()
 @click.argument("name")
+@options.if_match
 @with_session
-def enable(session: Session, name: str) -> None:
+def enable(session: Session, name: str, if_match: str | None) -> None:
     """Let somebody in again."""
-    changed = session.client.people.enable(name)
+    changed = session.client.people.enable(name, if_match=if_match)
     session.say(changed, f"{changed.name} is active")
 
 
 @person.command()
 @click.argument("name")
+@options.if_match
 @with_session
-def delete(session: Session, name: str) -> None:
+def delete(session: Session, name: str, if_match: str | None) -> None:
     """Shut somebody out for good; the name is never given again."""
-    changed = session.client.people.delete(name)
+    changed = session.client.people.delete(name, if_match=if_match)
     session.say(changed, f"{changed.name} is deleted")
 
 

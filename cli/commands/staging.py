@@ -36,22 +36,37 @@ def promotions(session: Session, limit: int, state: tuple[str, ...]) -> None:
     session.show_rows(session.client.promotions.latest(limit, state), _COLUMNS, empty)
 
 
-@click.command()
+@click.group()
+def promotion() -> None:
+    """One promotion."""
+
+
+@promotion.command()
 @click.argument("promotion_id")
 @with_session
-def approve(session: Session, promotion_id: str) -> None:
+def show(session: Session, promotion_id: str) -> None:
+    """Show the promotion with this id."""
+    session.show_fields(session.client.promotions.show(promotion_id))
+
+
+@click.command()
+@click.argument("promotion_id")
+@options.if_match
+@with_session
+def approve(session: Session, promotion_id: str, if_match: str | None) -> None:
     """Approve a promotion that another person asked for."""
-    approved = session.client.promotions.approve(promotion_id)
+    approved = session.client.promotions.approve(promotion_id, if_match=if_match)
     session.say(approved, _sentence(approved))
 
 
 @click.command()
 @click.argument("promotion_id")
 @click.option("--reason", help="Why not; it is kept.")
+@options.if_match
 @with_session
-def reject(session: Session, promotion_id: str, reason: str | None) -> None:
+def reject(session: Session, promotion_id: str, reason: str | None, if_match: str | None) -> None:
     """Reject a promotion that has not been done."""
-    rejected = session.client.promotions.reject(promotion_id, reason)
+    rejected = session.client.promotions.reject(promotion_id, reason, if_match=if_match)
     session.say(rejected, _sentence(rejected))
 
 
@@ -68,4 +83,4 @@ def _sentence(promotion: Promotion) -> str:
             return f"{what}: {state}" + (f", {promotion.reason}" if promotion.reason else "")
 
 
-COMMANDS = (promote, promotions, approve, reject)
+COMMANDS = (promote, promotions, promotion, approve, reject)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli import options
 from cli.commands.packages import package
 from cli.session import Session, with_session
 from shared.core.times import rfc3339
@@ -31,10 +32,11 @@ def rollback(session: Session, name: str, package_id: str | None) -> None:
 
 @package.command("raise")
 @click.argument("package_id")
+@options.if_match
 @with_session
-def raise_version(session: Session, package_id: str) -> None:
+def raise_version(session: Session, package_id: str, if_match: str | None) -> None:
     """Make this version current for its name, everywhere; also to go forward after a rollback."""
-    raised = session.client.packages.make_current(package_id)
+    raised = session.client.packages.make_current(package_id, if_match=if_match)
     session.say(raised, f"{raised.name} is {raised.package_id} of {rfc3339(raised.created)} now")
 
 

@@ -133,19 +133,21 @@ class DirectoryService:
         return self.wired.do.people.show(reference)
 
     @answers
-    def change_person(self, reference: str, grants: Any, display_name: str | None, email: str | None, by: str) -> Any:
+    def change_person(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, reference: str, grants: Any, display_name: str | None, email: str | None, by: str, expected: list[str] | None = None
+    ) -> Any:
         """Other grants, or another name to be shown."""
-        return self.wired.do.people.change(reference, grants, display_name, email, by)
+        return self.wired.do.people.change(reference, grants, display_name, email, by, expected)
 
     @answers
-    def set_person_state(self, reference: str, state: str, by: str) -> Any:
+    def set_person_state(self, reference: str, state: str, by: str, expected: list[str] | None = None) -> Any:
         """Disable, enable, delete."""
-        return self.wired.do.people.set_state(reference, state, by)
+        return self.wired.do.people.set_state(reference, state, by, expected)
 
     @answers
-    def set_password(self, reference: str, password: str, by: str) -> Any:
+    def set_password(self, reference: str, password: str, by: str, expected: list[str] | None = None) -> Any:
         """Another password for somebody."""
-        return self.wired.do.people.set_password(reference, password, by)
+        return self.wired.do.people.set_password(reference, password, by, expected)
 
     @answers
     def grant_to_group(self, group: str, grant: Any, by: str) -> Any:

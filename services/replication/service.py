@@ -113,14 +113,26 @@ class ReplicationService:
         return self.wired.relations.list_peers()
 
     @answers
-    def change_peer(self, peer_id: str, tags: list[str] | None, steward: bool | None, person: str) -> Any:  # noqa: FBT001 - as above
-        """What a peer may see, and whether it may write about our packages."""
-        return self.wired.relations.change_peer(peer_id, tags, steward, person)
+    def show_peer(self, peer_id: str) -> Any:
+        """One peer."""
+        return self.wired.relations.show_peer(peer_id)
 
     @answers
-    def revoke_peer(self, peer_id: str, revoked_by: str) -> Any:
+    def change_peer(
+        self,
+        peer_id: str,
+        tags: list[str] | None,
+        steward: bool | None,  # noqa: FBT001 - as above
+        person: str,
+        expected: list[str] | None = None,
+    ) -> Any:
+        """What a peer may see, and whether it may write about our packages."""
+        return self.wired.relations.change_peer(peer_id, tags, steward, person, expected)
+
+    @answers
+    def revoke_peer(self, peer_id: str, revoked_by: str, expected: list[str] | None = None) -> Any:
         """Deaf and mute from now on."""
-        return self.wired.relations.revoke(peer_id, revoked_by)
+        return self.wired.relations.revoke(peer_id, revoked_by, expected)
 
     @answers
     def hear_announcement(self, peer_id: str, epoch: str, seq: int) -> Any:

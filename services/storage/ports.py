@@ -243,6 +243,9 @@ class Catalogue(Protocol):
     def census(self, author: InstanceId, until: Stamp) -> Census:
         """What is here of an author's records about packages without tags, as far as they were made by then."""
 
+    def promotion(self, promotion_id: str) -> Promotion | None:
+        """A promotion."""
+
     def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
         """Promotions, newest first, and the cursor of the next page.
 

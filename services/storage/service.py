@@ -127,24 +127,26 @@ class StorageService:
         return self.wired.do.packages.manifest(package_id, tags)
 
     @answers
-    def retag_package(self, reference: str, tags: list[str], person: str, within: list[str] | None) -> Any:
+    def retag_package(
+        self, reference: str, tags: list[str], person: str, within: list[str] | None, expected: list[str] | None = None
+    ) -> Any:
         """Other staging tags."""
-        return self.wired.do.stewards.retag(reference, tags, person, within)
+        return self.wired.do.stewards.retag(reference, tags, person, within, expected)
 
     @answers
-    def delete_package(self, reference: str, person: str, within: list[str] | None) -> Any:
+    def delete_package(self, reference: str, person: str, within: list[str] | None, expected: list[str] | None = None) -> Any:
         """A tombstone."""
-        return self.wired.do.stewards.delete(reference, person, within)
+        return self.wired.do.stewards.delete(reference, person, within, expected)
 
     @answers
-    def undelete_package(self, reference: str, person: str, within: list[str] | None) -> Any:
+    def undelete_package(self, reference: str, person: str, within: list[str] | None, expected: list[str] | None = None) -> Any:
         """Out of the trash."""
-        return self.wired.do.stewards.undelete(reference, person, within)
+        return self.wired.do.stewards.undelete(reference, person, within, expected)
 
     @answers
-    def raise_package(self, reference: str, person: str, within: list[str] | None) -> Any:
+    def raise_package(self, reference: str, person: str, within: list[str] | None, expected: list[str] | None = None) -> Any:
         """Current for its name again."""
-        return self.wired.do.stewards.raise_(reference, person, within)
+        return self.wired.do.stewards.raise_(reference, person, within, expected)
 
     @answers
     def list_history(self, name: str) -> Any:
@@ -162,14 +164,21 @@ class StorageService:
         return self.wired.do.promotions.listed(limit, after, states or ())
 
     @answers
-    def approve_promotion(self, promotion_id: str, person: str, within: list[str] | None) -> Any:
-        """A second person agrees."""
-        return self.wired.do.promotions.approve(promotion_id, person, within)
+    def show_promotion(self, promotion_id: str) -> Any:
+        """One promotion."""
+        return self.wired.do.promotions.show(promotion_id)
 
     @answers
-    def reject_promotion(self, promotion_id: str, person: str, reason: str, within: list[str] | None) -> Any:
+    def approve_promotion(self, promotion_id: str, person: str, within: list[str] | None, expected: list[str] | None = None) -> Any:
+        """A second person agrees."""
+        return self.wired.do.promotions.approve(promotion_id, person, within, expected)
+
+    @answers
+    def reject_promotion(
+        self, promotion_id: str, person: str, reason: str, within: list[str] | None, expected: list[str] | None = None
+    ) -> Any:
         """It is not to be."""
-        return self.wired.do.promotions.reject(promotion_id, person, reason, within)
+        return self.wired.do.promotions.reject(promotion_id, person, reason, within, expected)
 
     @answers
     def read_changes(self, epoch: str | None, since: int, limit: int, view: dict[str, Any] | None) -> Any:

@@ -1,7 +1,8 @@
 """Questions that services answer over RPC, as one table: service → method → parameters.
 
 `tests/contract` holds every service's RPC methods to it, parameter names included. All values are JSON. Refusals travel as
-`shared.core.errors` and come out at the caller as the same class with the same code.
+`shared.core.errors` and come out at the caller as the same class with the same code. Of the versions `expected`, what is changed
+must have one (`shared/core/versions.py`).
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "locate_digest": ("sha256",),
         "locate_blob": ("package_id", "tags"),
         "read_manifest": ("package_id", "tags"),
-        "retag_package": ("reference", "tags", "person", "within"),
-        "delete_package": ("reference", "person", "within"),
-        "undelete_package": ("reference", "person", "within"),
-        "raise_package": ("reference", "person", "within"),
+        "retag_package": ("reference", "tags", "person", "within", "expected"),
+        "delete_package": ("reference", "person", "within", "expected"),
+        "undelete_package": ("reference", "person", "within", "expected"),
+        "raise_package": ("reference", "person", "within", "expected"),
         "list_history": ("name",),
         "promote_package": ("reference", "stage", "at", "person", "within"),
         "list_promotions": ("limit", "after", "states"),
-        "approve_promotion": ("promotion_id", "person", "within"),
-        "reject_promotion": ("promotion_id", "person", "reason", "within"),
+        "show_promotion": ("promotion_id",),
+        "approve_promotion": ("promotion_id", "person", "within", "expected"),
+        "reject_promotion": ("promotion_id", "person", "reason", "within", "expected"),
         "read_changes": ("epoch", "since", "limit", "view"),
         "feed_position": (),
         "compare_records": ("items",),
@@ -61,8 +63,9 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "accept_rotation": ("request",),
         "authenticate": ("request",),
         "list_peers": (),
-        "change_peer": ("peer_id", "tags", "steward", "person"),
-        "revoke_peer": ("peer_id", "revoked_by"),
+        "show_peer": ("peer_id",),
+        "change_peer": ("peer_id", "tags", "steward", "person", "expected"),
+        "revoke_peer": ("peer_id", "revoked_by", "expected"),
         "hear_announcement": ("peer_id", "epoch", "seq"),
         "list_transfers": ("limit",),
         "transfer_progress": ("package_ids",),
@@ -85,9 +88,9 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "create_person": ("name", "grants", "display_name", "email", "password", "service", "by"),
         "list_people": (),
         "show_person": ("reference",),
-        "change_person": ("reference", "grants", "display_name", "email", "by"),
-        "set_person_state": ("reference", "state", "by"),
-        "set_password": ("reference", "password", "by"),
+        "change_person": ("reference", "grants", "display_name", "email", "by", "expected"),
+        "set_person_state": ("reference", "state", "by", "expected"),
+        "set_password": ("reference", "password", "by", "expected"),
         "grant_to_group": ("group", "grant", "by"),
         "list_group_grants": (),
         "revoke_group_grant": ("grant_id", "by"),

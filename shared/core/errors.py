@@ -27,6 +27,7 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
         ├── NotFound                NOT_FOUND
         ├── Gone                    GONE
         ├── Conflict                CONFLICT
+        ├── PreconditionFailed      PRECONDITION_FAILED
         ├── Unauthenticated         UNAUTHENTICATED
         ├── Forbidden               FORBIDDEN
         ├── PeerLied                PEER_LIED
@@ -189,6 +190,12 @@ class Conflict(PermanentError):
     """The request contradicts the present state."""
 
     default_code = "CONFLICT"
+
+
+class PreconditionFailed(PermanentError):
+    """What is to be changed is not what it was when it was looked at."""
+
+    default_code = "PRECONDITION_FAILED"
 
 
 class Unauthenticated(PermanentError):

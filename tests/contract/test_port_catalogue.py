@@ -316,6 +316,7 @@ def test_promotions_are_kept_as_they_are(kept: Kept) -> None:
     rest, last = kept.catalogue.promotions(Newest(), following, 9)
     assert ({one.promotion_id for one in rest}, last) == ({due.promotion_id, soon.promotion_id, early.promotion_id}, None)
     assert kept.catalogue.promotions(Newest(frozenset({"rejected"})), None, 9) == ([ended], None)
+    assert (kept.catalogue.promotion(due.promotion_id), kept.catalogue.promotion("nobody")) == (due, None)
     assert list(kept.catalogue.due_promotions(LATER)) == [early, due]
 
 

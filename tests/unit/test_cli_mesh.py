@@ -167,6 +167,7 @@ def test_of_peers_with_one_name_revoked_ones_do_not_count(gateway: Gateway) -> N
     """A peer that joined anew is found by its name."""
     peers = [a_peer(LYON, "site", state="revoked"), a_peer(PORTO, "site")]
     gateway.answers[f"GET {API}/peers"] = (200, {"items": peers})
+    gateway.answers[f"GET {API}/peers/{PORTO}"] = (200, peers[1])
 
     assert json.loads(gateway.run("peer", "show", "site", "--json").stdout)["peer_id"] == PORTO
 

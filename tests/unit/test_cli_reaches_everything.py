@@ -29,6 +29,7 @@ EVERYTHING = [
     ["package", "tag", "x", "test"],
     ["promote", "x"],
     ["promotions"],
+    ["promotion", "show", "r1"],
     ["approve", "r1"],
     ["reject", "r1"],
     ["invite"],

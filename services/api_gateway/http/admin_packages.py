@@ -13,9 +13,11 @@ from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.http.shown import Shown
+from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
 from shared.contracts.admin.mesh import MatrixQuery
 from shared.contracts.admin.packages import History, Package, PackageList, PackageQuery, Rollback, Tagging
+from shared.core.versions import PACKAGE
 
 
 def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blueprint:
@@ -38,6 +40,7 @@ def _looking(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> 
 
     @api.get("/packages/<name:reference>")
     @guard.requires("view")
+    @shows(PACKAGE)
     @described(answers={200: Package})
     def show_package(reference: str) -> Response:
         """Show a package, by name or package_id."""
@@ -62,36 +65,56 @@ def page_of_packages(services: Services, asked: PackageQuery | MatrixQuery) -> d
 def _changing(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/tags")
     @guard.requires("tag")
+    @changes(PACKAGE)
     @described(body=Tagging, answers={200: Package})
     def retag(reference: str) -> Response:
         """Replace all staging tags of a package."""
         wanted = read(Tagging).tags
         return jsonify(
-            shown.package(services.call("storage", "retag_package", reference=reference, tags=wanted, person=g.person, within=g.within))
+            shown.package(
+                services.call(
+                    "storage", "retag_package", reference=reference, tags=wanted, person=g.person, within=g.within, expected=g.expected
+                )
+            )
         )
 
     @api.delete("/packages/<name:reference>")
     @guard.requires("delete")
+    @changes(PACKAGE)
     @described(answers={200: Package})
     def delete(reference: str) -> Response:
         """Delete a package, everywhere; for some days it can be brought back."""
-        return jsonify(shown.package(services.call("storage", "delete_package", reference=reference, person=g.person, within=g.within)))
+        return jsonify(
+            shown.package(
+                services.call("storage", "delete_package", reference=reference, person=g.person, within=g.within, expected=g.expected)
+            )
+        )
 
     @api.post("/packages/<reference>/undelete")
     @guard.requires("delete")
+    @changes(PACKAGE)
     @described(answers={200: Package})
     def undelete(reference: str) -> Response:
         """Bring a deleted package back, everywhere."""
-        return jsonify(shown.package(services.call("storage", "undelete_package", reference=reference, person=g.person, within=g.within)))
+        return jsonify(
+            shown.package(
+                services.call("storage", "undelete_package", reference=reference, person=g.person, within=g.within, expected=g.expected)
+            )
+        )
 
 
 def _versions(api: Blueprint, services: Services, shown: Shown, guard: Guard) -> None:
     @api.post("/packages/<reference>/raise")
     @guard.requires("raise")
+    @changes(PACKAGE)
     @described(answers={200: Package})
     def raise_version(reference: str) -> Response:
         """Make a package current for its name, everywhere."""
-        return jsonify(shown.package(services.call("storage", "raise_package", reference=reference, person=g.person, within=g.within)))
+        return jsonify(
+            shown.package(
+                services.call("storage", "raise_package", reference=reference, person=g.person, within=g.within, expected=g.expected)
+            )
+        )
 
     @api.post("/names/<name>/rollback")
     @guard.requires("raise")

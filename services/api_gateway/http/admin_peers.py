@@ -8,10 +8,12 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
+from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
 from shared.contracts.admin.base import Limit
 from shared.contracts.admin.mesh import Invitation, InvitationWish, Joining, Peer, PeerChange, PeerList, Pulling, TransferList
 from shared.core.errors import InvalidInput
+from shared.core.versions import PEER
 
 PEER_SECONDS = 30.0
 """Longest wait for an answer of replication that asks other instances first."""
@@ -57,20 +59,26 @@ def _registering(api: Blueprint, services: Services, guard: Guard) -> None:
 def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.patch("/peers/<peer_id>")
     @guard.requires("administer")
+    @changes(PEER)
     @described(body=PeerChange, answers={200: Peer})
     def change_peer(peer_id: str) -> Response:
         """Change what a peer may see and do."""
         wish = read(PeerChange)
         if wish.tags is None and wish.steward is None:
             raise InvalidInput("say what is to change: `tags`, `steward`, or both", "BODY_INVALID")
-        return jsonify(services.call("replication", "change_peer", peer_id=peer_id, tags=wish.tags, steward=wish.steward, person=g.person))
+        return jsonify(
+            services.call(
+                "replication", "change_peer", peer_id=peer_id, tags=wish.tags, steward=wish.steward, person=g.person, expected=g.expected
+            )
+        )
 
     @api.delete("/peers/<peer_id>")
     @guard.requires("administer")
+    @changes(PEER)
     @described(answers={204: None})
     def revoke_peer(peer_id: str) -> tuple[str, int]:
         """Revoke a peer: it is deaf and mute from now on."""
-        services.call("replication", "revoke_peer", peer_id=peer_id, revoked_by=g.person)
+        services.call("replication", "revoke_peer", peer_id=peer_id, revoked_by=g.person, expected=g.expected)
         return "", 204
 
 
@@ -81,6 +89,14 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
     def list_peers() -> Response:
         """List the peers, with their lag and last contact."""
         return jsonify(services.call("replication", "list_peers"))
+
+    @api.get("/peers/<peer_id>")
+    @guard.requires("view")
+    @shows(PEER)
+    @described(answers={200: Peer})
+    def show_peer(peer_id: str) -> Response:
+        """Show a peer."""
+        return jsonify(services.call("replication", "show_peer", peer_id=peer_id))
 
     @api.post("/peers/pull")
     @guard.requires("administer")

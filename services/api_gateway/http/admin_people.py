@@ -8,6 +8,7 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
+from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
 from shared.contracts.admin.people import (
     GroupGrant,
@@ -20,6 +21,7 @@ from shared.contracts.admin.people import (
     PersonWish,
     grants_in,
 )
+from shared.core.versions import PERSON
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
@@ -42,6 +44,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.get("/people/<reference>")
     @guard.requires("audit")
+    @shows(PERSON)
     @described(answers={200: Person})
     def show_person(reference: str) -> Response:
         """Show a person or a service, by name or person_id."""
@@ -71,6 +74,7 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.patch("/people/<reference>")
     @guard.requires("administer")
+    @changes(PERSON)
     @described(body=PersonChange, answers={200: Person})
     def change_person(reference: str) -> Response:
         """Give other grants, or another name to be shown; what is left out stays."""
@@ -83,24 +87,27 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
             display_name=wish.display_name,
             email=wish.email,
             by=g.person,
+            expected=g.expected,
         )
         return jsonify(changed)
 
     @api.post("/people/<reference>/password")
     @guard.requires("administer")
+    @changes(PERSON)
     @described(body=PasswordWish, answers={200: Person})
     def set_password(reference: str) -> Response:
         """Give somebody another password; all their sessions end."""
         password = read(PasswordWish).password
-        return jsonify(services.call("directory", "set_password", reference=reference, password=password, by=g.person))
+        return jsonify(services.call("directory", "set_password", reference=reference, password=password, by=g.person, expected=g.expected))
 
 
 def _states(api: Blueprint, services: Services, guard: Guard) -> None:
     def become(reference: str, state: str) -> Response:
-        return jsonify(services.call("directory", "set_person_state", reference=reference, state=state, by=g.person))
+        return jsonify(services.call("directory", "set_person_state", reference=reference, state=state, by=g.person, expected=g.expected))
 
     @api.post("/people/<reference>/disable")
     @guard.requires("administer")
+    @changes(PERSON)
     @described(answers={200: Person})
     def disable_person(reference: str) -> Response:
         """Shut somebody out at once: every session and every token of theirs ends."""
@@ -108,6 +115,7 @@ def _states(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/people/<reference>/enable")
     @guard.requires("administer")
+    @changes(PERSON)
     @described(answers={200: Person})
     def enable_person(reference: str) -> Response:
         """Let somebody in again."""
@@ -115,6 +123,7 @@ def _states(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.delete("/people/<reference>")
     @guard.requires("administer")
+    @changes(PERSON)
     @described(answers={200: Person})
     def delete_person(reference: str) -> Response:
         """Shut somebody out for good; the name stays theirs."""

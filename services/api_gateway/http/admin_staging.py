@@ -8,9 +8,11 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
+from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
 from shared.contracts.admin.packages import Promotion, PromotionList, PromotionQuery, PromotionWish, Rejection
 from shared.core.times import rfc3339_or_none
+from shared.core.versions import PROMOTION
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
@@ -41,21 +43,41 @@ def _asking(api: Blueprint, services: Services, guard: Guard) -> None:
         asked = read_query(PromotionQuery)
         return jsonify(services.call("storage", "list_promotions", limit=asked.limit, after=asked.after, states=list(asked.state)))
 
+    @api.get("/promotions/<promotion_id>")
+    @guard.requires("view")
+    @shows(PROMOTION)
+    @described(answers={200: Promotion})
+    def show_promotion(promotion_id: str) -> Response:
+        """Show a promotion."""
+        return jsonify(services.call("storage", "show_promotion", promotion_id=promotion_id))
+
 
 def _deciding(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/promotions/<promotion_id>/approve")
     @guard.requires("approve")
+    @changes(PROMOTION)
     @described(answers={200: Promotion})
     def approve(promotion_id: str) -> Response:
         """Approve a promotion that somebody else asked for."""
-        return jsonify(services.call("storage", "approve_promotion", promotion_id=promotion_id, person=g.person, within=g.within))
+        return jsonify(
+            services.call("storage", "approve_promotion", promotion_id=promotion_id, person=g.person, within=g.within, expected=g.expected)
+        )
 
     @api.post("/promotions/<promotion_id>/reject")
     @guard.requires("approve")
+    @changes(PROMOTION)
     @described(body=Rejection, answers={200: Promotion})
     def reject(promotion_id: str) -> Response:
         """Reject a promotion."""
         reason = read(Rejection).reason
         return jsonify(
-            services.call("storage", "reject_promotion", promotion_id=promotion_id, person=g.person, within=g.within, reason=reason)
+            services.call(
+                "storage",
+                "reject_promotion",
+                promotion_id=promotion_id,
+                person=g.person,
+                within=g.within,
+                reason=reason,
+                expected=g.expected,
+            )
         )

@@ -73,6 +73,12 @@ def also_takes(view: Any, headers: Mapping[str, str]) -> None:
     setattr(view, _ATTRIBUTE, replace(description, headers={**description.headers, **headers}))
 
 
+def also_answers(view: Any, answers: Mapping[int, type[Answer] | None]) -> None:
+    """Say that a described door answers so, too."""
+    description: Description = getattr(view, _ATTRIBUTE)
+    setattr(view, _ATTRIBUTE, replace(description, answers={**description.answers, **answers}))
+
+
 def description_of(view: Any) -> Description | None:
     """What was said beside a door, if anything; decorators around it keep it."""
     found: Description | None = getattr(view, _ATTRIBUTE, None)

@@ -25,6 +25,7 @@ _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _KEPT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PROBLEMS = {"description": "what is wrong, and what to do", "content": {"application/problem+json": {"schema": "Problem"}}}
 _SESSION = {"type": "apiKey", "in": "cookie", "name": "__Host-odst-session", "description": "a session; changes need X-Ods-Csrf too"}
+_MEANINGS = {304: "it is what you know", 503: "not ready"}
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -147,7 +148,7 @@ def _in_headers(description: Description) -> list[dict[str, Any]]:
 
 
 def _answer(status: int, what: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": "done" if status < 300 else "not ready"}  # noqa: PLR2004
+    answer: dict[str, Any] = {"description": _MEANINGS.get(status, "done")}
     if isinstance(what, str | tuple):
         media = (what,) if isinstance(what, str) else what
         answer["content"] = {one: {} if one == BYTES else {"schema": {"type": "string"}} for one in media}

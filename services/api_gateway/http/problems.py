@@ -27,6 +27,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.NotFound, 404),
     (errors.Gone, 410),
     (errors.Conflict, 409),
+    (errors.PreconditionFailed, 412),
     (errors.Unauthenticated, 401),
     (errors.Forbidden, 403),
     (errors.DigestMismatch, 400),

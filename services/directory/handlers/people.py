@@ -25,6 +25,7 @@ from services.directory.handlers.admitting import Clock
 from services.directory.handlers.describing import describe_group_grant, describe_person
 from services.directory.ports import GroupGrants, Here, Passwords, Register
 from shared.core.errors import Conflict, InvalidInput, NotFound
+from shared.core.versions import PERSON, check_expected
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -93,10 +94,15 @@ class PeopleHandlers:
         """
         return describe_person(self._find(reference))
 
-    def change(self, reference: str, grants: Any, display_name: Any, email: Any, by: str) -> dict[str, Any]:
+    def change(  # noqa: PLR0913, PLR0917 - the whole wish
+        self, reference: str, grants: Any, display_name: Any, email: Any, by: str, expected: Any = None
+    ) -> dict[str, Any]:
         """Other grants, another name to be shown, another address; what is none stays.
 
+        Here and below, one of the versions `expected` must be theirs when they are changed, if there are some.
+
         Raises:
+            PreconditionFailed: if they have another version.
             Conflict: LAST_ADMINISTRATOR, if nobody could administer this instance any more; PERSON_DELETED.
         """
         wished = None if grants is None else read_grants(grants)
@@ -104,9 +110,9 @@ class PeopleHandlers:
         def changed(person: Person) -> Person:
             return _with_texts(person if wished is None else replace(person, grants=wished), display_name, email)
 
-        return self._changed(reference, changed, "person_changed", by)
+        return self._changed(reference, changed, "person_changed", by, expected)
 
-    def set_state(self, reference: str, state: Any, by: str) -> dict[str, Any]:
+    def set_state(self, reference: str, state: Any, by: str, expected: Any = None) -> dict[str, Any]:
         """Disable, delete or enable somebody. Whoever is disabled or deleted loses every session and every token at once.
 
         Raises:
@@ -120,9 +126,9 @@ class PeopleHandlers:
         def changed(person: Person) -> Person:
             return replace(person, state=wished) if wished is PersonState.ACTIVE else person.shut_out(wished)
 
-        return self._changed(reference, changed, f"person_{wished.value}", by)
+        return self._changed(reference, changed, f"person_{wished.value}", by, expected)
 
-    def set_password(self, reference: str, password: Any, by: str) -> dict[str, Any]:
+    def set_password(self, reference: str, password: Any, by: str, expected: Any = None) -> dict[str, Any]:
         """Give somebody another password; every session of theirs ends.
 
         Raises:
@@ -130,12 +136,13 @@ class PeopleHandlers:
             Conflict: NO_PASSWORD_HERE, PERSON_DELETED.
         """
         password_hash = self._hash(password, self._find(reference))
-        return self._changed(reference, lambda person: person.with_password(password_hash), "person_got_password", by)
+        return self._changed(reference, lambda person: person.with_password(password_hash), "person_got_password", by, expected)
 
-    def _changed(self, reference: str, change: Callable[[Person], Person], what: str, by: str) -> dict[str, Any]:
+    def _changed(self, reference: str, change: Callable[[Person], Person], what: str, by: str, expected: Any) -> dict[str, Any]:
         now = self.clock()
 
         def checked(person: Person, everybody: Everybody) -> Person:
+            check_expected(expected, describe_person(person), PERSON)
             if person.state is PersonState.DELETED:
                 raise Conflict(f"{person.name} was deleted, and that is for good", "PERSON_DELETED")
             changed = change(person)

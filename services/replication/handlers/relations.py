@@ -12,6 +12,7 @@ from shared.contracts import events
 from shared.core.errors import NotFound, OdstError
 from shared.core.staging import Stages
 from shared.core.times import rfc3339_or_none
+from shared.core.versions import PEER, check_expected
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -31,16 +32,36 @@ class RelationsHandlers:
         """Every peer."""
         return {"items": [describe_peer(peer) for peer in self.peers.all()]}
 
-    def change_peer(self, peer_id: str, tags: object, steward: bool | None, person: str) -> dict[str, Any]:  # noqa: FBT001 - as it comes
+    def show_peer(self, peer_id: str) -> dict[str, Any]:
+        """One of them.
+
+        Raises:
+            NotFound: if there is no such peer.
+        """
+        found = self.peers.get(peer_id)
+        if found is None:
+            raise _unknown(peer_id)
+        return describe_peer(found)
+
+    def change_peer(
+        self,
+        peer_id: str,
+        tags: object,
+        steward: bool | None,  # noqa: FBT001 - as it comes
+        person: str,
+        expected: object = None,
+    ) -> dict[str, Any]:
         """Let a peer see other staging tags, or make it a steward of our packages, or dismiss it; None changes nothing.
 
         Raises:
             NotFound: if there is no such peer.
             InvalidInput: STAGE_UNKNOWN or TAG_INVALID.
+            PreconditionFailed: if it has none of the versions that are `expected`.
         """
         seen = None if tags is None else self.stages.check(tags, bearer=True)
         with self.peers.changing() as changes:
             before = _known(changes, peer_id)
+            check_expected(expected, describe_peer(before), PEER)
             peer = before if seen is None else before.seeing(seen)
             peer = peer if steward is None else peer.as_steward(steward, self.clock())
             changes.save_peer(peer)
@@ -52,14 +73,17 @@ class RelationsHandlers:
         self.ring_loop()
         return describe_peer(peer)
 
-    def revoke(self, peer_id: str, revoked_by: str) -> None:
+    def revoke(self, peer_id: str, revoked_by: str, expected: object = None) -> None:
         """This peer is deaf and mute from now on, and our charter says so. What it told of itself is dropped.
 
         Raises:
             NotFound: if there is no such peer.
+            PreconditionFailed: as above.
         """
         with self.peers.changing() as changes:
-            self._shut_out(changes, _known(changes, peer_id), revoked_by)
+            peer = _known(changes, peer_id)
+            check_expected(expected, describe_peer(peer), PEER)
+            self._shut_out(changes, peer, revoked_by)
         self.declare()
 
     def _shut_out(self, changes: PeerChanges, peer: Peer, revoked_by: str) -> None:
@@ -105,8 +129,12 @@ class RelationsHandlers:
 def _known(changes: PeerChanges, peer_id: str) -> Peer:
     peer = changes.peer(peer_id)
     if peer is None:
-        raise NotFound(f"there is no peer {peer_id[:60]!r}")
+        raise _unknown(peer_id)
     return peer
+
+
+def _unknown(peer_id: str) -> NotFound:
+    return NotFound(f"there is no peer {peer_id[:60]!r}")
 
 
 def _changed(peer: Peer, person: str) -> events.PeerChangedV1:

@@ -196,6 +196,11 @@ class SqlCatalogue:
         digests = [row[0] for row in (*self._rows(made), *self._rows(said))]
         return Census(len(digests), digest_of(digests))
 
+    def promotion(self, promotion_id: str) -> Promotion | None:
+        """A promotion."""
+        found = self._rows(select(promotions).where(promotions.c.promotion_id == promotion_id))
+        return rows.promotion_of(found[0]) if found else None
+
     def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
         """Promotions, newest first."""
         with self._database.read() as connection:

@@ -20,6 +20,7 @@ from shared.contracts import events
 from shared.core.errors import Conflict, InvalidInput, NotFound, PermanentError
 from shared.core.meta import MetaField
 from shared.core.times import rfc3339, rfc3339_or_none
+from shared.core.versions import PROMOTION, check_expected
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -70,34 +71,38 @@ class PromotionHandlers:
         _check_can_widen(package)
         return wanted
 
-    def approve(self, promotion_id: str, person: str, within: object = None) -> dict[str, Any]:
+    def approve(self, promotion_id: str, person: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """A second person agrees.
 
         Raises:
             NotFound: if there is no such promotion.
             Conflict: PROMOTION_ENDED.
+            PreconditionFailed: if it has none of the versions that are `expected`.
             Forbidden: SAME_PERSON; OUTSIDE_GRANT, if the stage is not one of those `within`.
         """
         narrow = Within.read(within)
         with self.catalogue.changing() as changes:
             promotion = _existing(changes, promotion_id)
+            check_expected(expected, describe_promotion(promotion), PROMOTION)
             narrow.check_stage(promotion.stage)
             promotion = promotion.approved(person)
             changes.save_promotion(promotion)
         log.info("promotion_approved", promotion_id=promotion_id, person=person)
         return describe_promotion(self._done_if_due(promotion))
 
-    def reject(self, promotion_id: str, person: str, reason: str, within: object = None) -> dict[str, Any]:
+    def reject(self, promotion_id: str, person: str, reason: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """It is not to be; whoever asked may take it back this way too.
 
         Raises:
             NotFound: if there is no such promotion.
             Conflict: PROMOTION_ENDED.
+            PreconditionFailed: if it has none of the versions that are `expected`.
             Forbidden: OUTSIDE_GRANT.
         """
         narrow = Within.read(within)
         with self.catalogue.changing() as changes:
             promotion = _existing(changes, promotion_id)
+            check_expected(expected, describe_promotion(promotion), PROMOTION)
             narrow.check_stage(promotion.stage)
             promotion = promotion.rejected(person, reason, self.clock())
             changes.save_promotion(promotion)
@@ -112,6 +117,14 @@ class PromotionHandlers:
         """
         items, following = self.catalogue.promotions(Newest(frozenset(states)), after, max(1, min(1000, limit)))
         return {"items": [describe_promotion(one) for one in items], "next": following}
+
+    def show(self, promotion_id: str) -> dict[str, Any]:
+        """One of them.
+
+        Raises:
+            NotFound: if there is no such promotion.
+        """
+        return describe_promotion(_existing(self.catalogue, promotion_id))
 
     def sweep(self) -> None:
         """Do what is due."""
@@ -159,8 +172,8 @@ def _tags_with(package: Package, stage: str) -> tuple[str, ...]:
     return tuple(sorted(package.tags | {stage}))
 
 
-def _existing(changes: Changes, promotion_id: str) -> Promotion:
-    promotion = changes.promotion(promotion_id)
+def _existing(kept: Catalogue | Changes, promotion_id: str) -> Promotion:
+    promotion = kept.promotion(promotion_id)
     if promotion is None:
         raise NotFound(f"there is no promotion {promotion_id[:40]!r}")
     return promotion

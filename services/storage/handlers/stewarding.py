@@ -23,6 +23,7 @@ from shared.core.identity import InstanceId
 from shared.core.meta import MetaField, MetaRecord, MetaValue
 from shared.core.names import PackageName
 from shared.core.staging import Stages
+from shared.core.versions import PACKAGE, check_expected
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -40,17 +41,21 @@ class StewardHandlers:
     stages: Stages
     approval_stages: frozenset[str]
 
-    def retag(self, reference: str, tags: object, person: str, within: object = None) -> dict[str, Any]:
+    def retag(self, reference: str, tags: object, person: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """Replace the staging tags of a package; `within` are those that this person may add and take off, if not all.
 
+        Here and below, one of the versions `expected` must be that of the package when it is changed, if there are some.
+
         Raises:
+            PreconditionFailed: if it has another version.
             InvalidInput: TAG_INVALID or STAGE_UNKNOWN.
             Conflict: APPROVAL_NEEDED, if it would add a stage that a second person must approve.
             Forbidden: NOT_STEWARD, if the package's origin does not let us; OUTSIDE_GRANT.
         """
         wanted, narrow = self.stages.check(tags), Within.read(within)
         package = find_package(self.catalogue, reference)
-        return self.write(package.package_id, MetaField.TAGS, lambda present: self._retagged(present, wanted, narrow), person)
+        value = _if_expected(expected, lambda present: self._retagged(present, wanted, narrow))
+        return self.write(package.package_id, MetaField.TAGS, value, person)
 
     def _retagged(self, package: Package, wanted: frozenset[str], narrow: Within) -> tuple[str, ...]:
         narrow.check_retag(package.tags, wanted)
@@ -61,7 +66,7 @@ class StewardHandlers:
             raise Conflict(f"{guarded[0]} needs the approval of a second person: ask for a promotion instead", "APPROVAL_NEEDED")
         return tuple(sorted(wanted))
 
-    def delete(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
+    def delete(self, reference: str, person: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """Delete a package everywhere; its bytes stay in the trash for a time. Deleting it twice is deleting it once.
 
         Raises:
@@ -69,10 +74,11 @@ class StewardHandlers:
         """
         package = find_package(self.catalogue, reference)
         if package.deleted:
+            check_expected(expected, describe_package(package), PACKAGE)
             return describe_package(package)
-        return self.write(package.package_id, MetaField.DELETED, _if_within(within, value=True), person)
+        return self.write(package.package_id, MetaField.DELETED, _if_expected(expected, _if_within(within, value=True)), person)
 
-    def undelete(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
+    def undelete(self, reference: str, person: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """Bring a deleted package back, everywhere.
 
         Raises:
@@ -84,9 +90,9 @@ class StewardHandlers:
             raise Conflict(f"{package.name} is not deleted", "NOT_DELETED")
         if not package.bytes_here and self.clock() > package.deleted.time + self.settler.house().trash:
             raise Conflict(f"the bytes of {package.name} are no longer in the trash: upload it again", "BYTES_GONE")
-        return self.write(package.package_id, MetaField.DELETED, _if_within(within, value=False), person)
+        return self.write(package.package_id, MetaField.DELETED, _if_expected(expected, _if_within(within, value=False)), person)
 
-    def raise_(self, reference: str, person: str, within: object = None) -> dict[str, Any]:
+    def raise_(self, reference: str, person: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """Make a package current for its name, whatever came after it: the way back to an earlier version, and forth again.
 
         Raises:
@@ -96,7 +102,7 @@ class StewardHandlers:
         package = find_package(self.catalogue, reference)
         if package.deleted:
             raise Conflict(f"{package.name} is deleted: undelete it first", "PACKAGE_DELETED")
-        return self.write(package.package_id, MetaField.RAISED, _if_within(within, value=True), person)
+        return self.write(package.package_id, MetaField.RAISED, _if_expected(expected, _if_within(within, value=True)), person)
 
     def history(self, name: str) -> dict[str, Any]:
         """All packages of a name, the one of greatest precedence first.
@@ -183,6 +189,16 @@ class StewardHandlers:
     def _horizon(self, changes: Changes, package: Package, own: InstanceId) -> dt.datetime:
         named = changes.named(package.name)
         return horizon(named, [one for other in named for one in changes.meta_of(other.package_id)], own, self.clock())
+
+
+def _if_expected(expected: object, value: Callable[[Package], MetaValue]) -> Callable[[Package], MetaValue]:
+    """A value, for a package that has one of the expected versions in the transaction of the write."""
+
+    def checked(package: Package) -> MetaValue:
+        check_expected(expected, describe_package(package), PACKAGE)
+        return value(package)
+
+    return checked
 
 
 def _if_within(within: object, *, value: bool) -> Callable[[Package], MetaValue]:

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -49,6 +50,17 @@ class Answer(BaseModel):
     """Base of all answers. A newer instance may say more."""
 
     model_config = ConfigDict(frozen=True)
+    _etag: str | None = PrivateAttr(default=None)
+
+    @property
+    def etag(self) -> str | None:
+        """The entity tag that came with it, quotes included; for `if_match`. It is not part of the document."""
+        return self._etag
+
+    def with_etag(self, etag: str | None) -> Self:
+        """The same, with the entity tag that came with it."""
+        self._etag = etag
+        return self
 
     @model_validator(mode="wrap")
     @classmethod

@@ -285,6 +285,10 @@ class FakeCatalogue:
         said = [one.digest for one in kept if one.record.author == author and one.record.stamp <= until]
         return Census(len(made) + len(said), digest_of([*made, *said]))
 
+    def promotion(self, promotion_id: str) -> Promotion | None:
+        """A promotion."""
+        return self._truth.promotions.get(promotion_id)
+
     def promotions(self, asked: Newest, after: str | None, limit: int) -> tuple[Sequence[Promotion], str | None]:
         """Promotions, newest first."""
         every = self._truth.promotions.values()

@@ -76,6 +76,22 @@ def test_what_could_be_done_twice_is_sent_once(gateway: Gateway, failure: tuple[
     assert (len(gateway.asked), _keys(gateway)) == (1, [None])
 
 
+def test_a_change_under_a_condition_is_sent_once(gateway: Gateway) -> None:
+    """Sent again after it was done, it would be refused for what it did itself; the tag comes with each answer, and goes back as it is."""
+    gateway.headers["ETag"] = '"v1.a"'
+    gateway.answers[f"GET {API}/packages/x"] = (200, example_of(Package))
+    _sometimes(gateway, f"DELETE {API}/packages/x", [BREAK_OFF], (200, example_of(Package)))
+    client = Client(gateway.url, patience=HASTY)
+    seen = client.packages.show("x")
+
+    with pytest.raises(CallFailed, match="UNREACHABLE"):
+        client.packages.delete("x", if_match=seen.etag)
+
+    assert [headers.get("If-Match") for _, headers, _ in gateway.asked] == [None, '"v1.a"']
+    assert seen.etag == '"v1.a"'
+    assert "etag" not in seen.model_dump()
+
+
 def test_the_bytes_of_a_package_are_sent_once(gateway: Gateway, tmp_path: Path) -> None:
     """They may be many."""
     (tmp_path / "x.pkg").write_bytes(b"abc")

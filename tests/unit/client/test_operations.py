@@ -95,10 +95,20 @@ def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway
 def test_what_creates_takes_a_key_at_both_ends(described: DescribedApi) -> None:
     """The client sends one, and tries again, where the gateway says that it keeps it; nowhere else."""
     creating = {str(one) for one, _ in _operations(Client("http://x")) if one.creates}
-    keeping = {
+
+    assert _with_header(described, operations.KEY_HEADER) == creating
+
+
+def test_what_takes_a_condition_takes_it_at_both_ends(described: DescribedApi) -> None:
+    """A method has `if_match` where the gateway reads If-Match, and nowhere else."""
+    methods = {name for name, method in _methods(Client("http://x")) if "if_match" in _parameters(method)}
+
+    assert methods == _with_header(described, "If-Match")
+
+
+def _with_header(described: DescribedApi, header: str) -> set[str]:
+    return {
         name
         for name, operation in described.operations.items()
-        if operations.KEY_HEADER in (parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header")
+        if header in (parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header")
     }
-
-    assert keeping == creating
