@@ -228,3 +228,20 @@ def test_every_command_accepts_json() -> None:
         (commands.extend(children.values()) if children else leaves.append(command))
 
     assert [leaf.name for leaf in leaves if not any("--json" in option.opts for option in leaf.params)] == []
+
+
+@pytest.mark.parametrize("tag", ['"v1.a"', "v1.a"])
+def test_a_change_can_be_made_under_a_condition(gateway: Gateway, tag: str) -> None:
+    """`show --json` tells the tag; it goes back with its quotes, also if a shell took them. A table has none."""
+    gateway.headers["ETag"] = '"v1.a"'
+    gateway.answers["GET /api/v1/packages/x"] = (200, example_of(Package))
+    gateway.answers["POST /api/v1/packages/x/tags"] = (412, {"code": "PRECONDITION_FAILED", "detail": "it was changed"})
+
+    told = json.loads(gateway.run("package", "show", "x", "--json").stdout)
+    table = gateway.run("package", "show", "x").stdout
+    changed = gateway.run("package", "tag", "x", "test", "--if-match", tag)
+
+    assert told["etag"] == '"v1.a"'
+    assert "etag" not in table
+    assert gateway.asked[-1][1]["If-Match"] == '"v1.a"'
+    assert (changed.exit_code, "PRECONDITION_FAILED" in changed.stderr) == (1, True)
