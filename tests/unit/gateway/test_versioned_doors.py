@@ -183,6 +183,7 @@ def test_what_changes_by_itself_hinders_nobody(house: House) -> None:
         ("W/{tag}", 412),
         ('W/"*"', 412),
         ('"*"', 412),
+        ('""', 412),
         ("", 412),
         ("nonsense", 412),
     ],
