@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from services.directory.domain.accounts import Finding, Recognised
+from services.directory.domain.accounts import Admit, Finding, Recognised, everybody
 from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.groups import GroupGrant
@@ -147,8 +147,8 @@ class KeyedRequests(Protocol):
 class Accounts(Protocol):
     """A source of accounts outside of this instance."""
 
-    def recognise(self, name: str, password: str) -> Recognised:
-        """Who logs in with this name and this password.
+    def recognise(self, name: str, password: str, admit: Admit = everybody) -> Recognised:
+        """Who logs in with this name and this password. A password that `admit` does not let be tried is as good as a wrong one.
 
         Raises:
             Unauthenticated: if nobody does.

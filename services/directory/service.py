@@ -197,6 +197,11 @@ class DirectoryService:
         self.wired.do.keyed.release(request_id)
 
     @answers
+    def check_right(self, person: str, right: str, tag: str) -> Any:
+        """Whether somebody may do this within this staging tag now, and why not."""
+        return self.wired.do.gate.check_right(person, right, tag)
+
+    @answers
     def list_roles(self) -> Any:
         """Each role, and what it gives."""
         return describe_roles()

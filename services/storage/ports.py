@@ -275,6 +275,17 @@ class Catalogue(Protocol):
         """Counts by state, bytes, hashing totals, events that wait for the broker."""
 
 
+class People(Protocol):
+    """Who may do what, as directory knows it."""
+
+    def why_not(self, person: str, right: str, stage: str) -> str | None:
+        """Why somebody has not this right for this stage now, in one sentence; None if they have it.
+
+        Raises:
+            ServiceUnavailable: if directory does not answer.
+        """
+
+
 class Signer(Protocol):
     """The instance's key, and how to check what others signed. `open_…` raise RecordInvalid or ManifestInvalid."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.storage.adapters.catalogue import SqlCatalogue
+from services.storage.adapters.directory import RpcPeople
 from services.storage.adapters.files import FeedToldFile, PackageRecordFiles
 from services.storage.adapters.schema import outbox
 from services.storage.adapters.signer import KeySigner
@@ -25,9 +26,10 @@ from services.storage.handlers.resuming import ResumingHandlers
 from services.storage.handlers.settling import Settler
 from services.storage.handlers.stewarding import StewardHandlers
 from services.storage.handlers.uploads import UploadHandlers
-from services.storage.ports import Catalogue, Clock, RecordFiles, Signer, ToldFile
+from services.storage.ports import Catalogue, Clock, People, RecordFiles, Signer, ToldFile
 from shared.core.staging import Stages
 from shared.runtime import migrations
+from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.bytestore.port import ByteStore
 from shared.runtime.database import Database
@@ -55,7 +57,14 @@ class Handlers:
 
 
 def assemble(  # noqa: PLR0913, PLR0917 - the whole outside of a service
-    settings: StorageSettings, catalogue: Catalogue, store: ByteStore, signer: Signer, clock: Clock, told: ToldFile, files: RecordFiles
+    settings: StorageSettings,
+    catalogue: Catalogue,
+    store: ByteStore,
+    signer: Signer,
+    clock: Clock,
+    told: ToldFile,
+    files: RecordFiles,
+    people: People,
 ) -> Handlers:
     """The handlers as configured."""
     stages, guarded = Stages(settings.stages), frozenset(settings.approval_stages)
@@ -73,7 +82,7 @@ def assemble(  # noqa: PLR0913, PLR0917 - the whole outside of a service
         PackageHandlers(catalogue, store, clock, settler, offload),
         records,
         stewards,
-        PromotionHandlers(catalogue, clock, stewards),
+        PromotionHandlers(catalogue, clock, stewards, people),
         RelationHandlers(catalogue, signer, clock, files, settings.instance_name, tags, every, healing.note_trust),
         FeedHandlers(catalogue, told),
         RemovingHandlers(catalogue, store, clock, settler),
@@ -121,7 +130,8 @@ def build(settings: StorageSettings) -> Storage:
     events = Outbox(database, outbox, settings.bus.publisher("storage"))
     signer = KeySigner(InstanceKey.load_or_create(settings.layout), settings.layout)
     told, files = FeedToldFile(settings.layout), PackageRecordFiles(settings.layout)
-    handlers = assemble(settings, SqlCatalogue(database, events), store, signer, _now, told, files)
+    rpc = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds)
+    handlers = assemble(settings, SqlCatalogue(database, events), store, signer, _now, told, files, RpcPeople(rpc))
     handlers.healing.start()
     return Storage(settings, handlers, database, (events.as_loop(settings.sweep_seconds),))
 

@@ -100,6 +100,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "begin_request": ("request_id", "person_id", "key_sha256", "fingerprint"),
         "finish_request": ("request_id", "status", "answer", "secret"),
         "release_request": ("request_id",),
+        "check_right": ("person", "right", "tag"),
         "list_roles": (),
         "list_audit": ("after", "limit", "filters"),
         "export_audit": ("after", "limit", "filters"),

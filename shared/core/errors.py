@@ -36,6 +36,8 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class OdstError(Exception):
     """Base of all errors that ODST raises on purpose.
@@ -205,9 +207,10 @@ class Unauthenticated(PermanentError):
 
 
 class Forbidden(PermanentError):
-    """Who asks is known, and may not."""
+    """Who asks is known, and may not. `who` says who it is to our own services, for the audit log; it is never part of an answer."""
 
     default_code = "FORBIDDEN"
+    who: Mapping[str, str | None] | None = None
 
 
 class PeerLied(PermanentError):

@@ -79,8 +79,9 @@ def test_the_directory_process_opens_its_doors_to_the_first_administrator(broker
         me = client.call("directory", "authorize", token_sha256=fingerprint(told["token"]), right="administer")
         made = client.call("directory", "create_token", name="autopkg", grants=[{"role": "uploader"}], maker=me, **NO_WISH)
 
-        with pytest.raises(Forbidden):
+        with pytest.raises(Forbidden) as refused:
             client.call("directory", "authorize", token_sha256=fingerprint(made["token"]), right="administer")
+        assert refused.value.who == {"person": "admin", "token_id": made["token_id"]}
         with pytest.raises(Conflict) as conflict:
             client.call("directory", "revoke_token", token_id=me["token_id"], of=None)
         client.call("directory", "revoke_token", token_id=made["token_id"], of=me["person_id"])

@@ -3,7 +3,7 @@
 ::
 
     answered ──▶ a known person changed something ──▶ one event for each call
-             ├─▶ nobody known was refused         ┐   one event at once, and one for all others of that address
+             ├─▶ somebody was refused at the door ┐   one event at once, and one for all others of that address
              └─▶ a known person read what is read ┘   in the next ten minutes, with how many they were
                  again and again (the audit log)
 
@@ -144,7 +144,9 @@ def act_of(response: Response) -> DoorActedV1 | None:
         operation = _REFUSED
     if operation is None:
         return None
-    answer, principal = _json_of(response), g.get("principal") or {}
+    # Whom directory refused is known by the refusal, and to nobody but the log.
+    answer, principal = _json_of(response), g.get("principal") or g.get("refused") or {}
+    person = person or principal.get("person")
     if person is None and isinstance(answer.get("person"), str):
         person = answer["person"]  # who logged in is known by the answer only
     return DoorActedV1(

@@ -11,7 +11,7 @@ from flask import g, request
 
 from services.api_gateway.http.cookies import SessionCookie, sha256
 from services.api_gateway.ports import Services
-from shared.core.errors import Unauthenticated
+from shared.core.errors import Forbidden, Unauthenticated
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +42,11 @@ class Guard:
         return decorate
 
     def _admit(self, right: str) -> None:
-        principal = self._by_token(right) if "Authorization" in request.headers else self._by_session(right)
+        try:
+            principal = self._by_token(right) if "Authorization" in request.headers else self._by_session(right)
+        except Forbidden as error:
+            g.refused = error.who
+            raise
         g.principal, g.person, g.within = principal, principal["person"], principal.get("within")
         structlog.contextvars.bind_contextvars(person=principal["person"])
 

@@ -15,8 +15,9 @@ from services.directory.adapters.ldap_entries import find, groups_for, introduce
 from services.directory.adapters.ldap_groups import GroupCache
 from services.directory.adapters.ldap_plan import Endpoint, LdapPlan, trusted
 from services.directory.adapters.ldap_servers import Deadline, Monotonic, Ring
-from services.directory.domain.accounts import Finding, Recognised
+from services.directory.domain.accounts import Admit, Finding, Recognised, everybody
 from services.directory.domain.attempts import REFUSAL, check_attempt, is_possible_name
+from services.directory.domain.distinguished_names import dn_key
 from shared.core.errors import ServiceUnavailable, Unauthenticated
 from shared.runtime.logging import get_logger
 
@@ -52,15 +53,15 @@ class LdapAccounts:
         self._is_active_directory: dict[Endpoint, bool] = {}
         self._places = threading.BoundedSemaphore(_AT_ONCE)
 
-    def recognise(self, name: str, password: str) -> Recognised:
-        """Who this is, proved by the password.
+    def recognise(self, name: str, password: str, admit: Admit = everybody) -> Recognised:
+        """Who this is, proved by the password, if it may be tried.
 
         Raises:
             Unauthenticated: in one sentence for whatever is wrong with the name, the password or the account.
             ServiceUnavailable: if no server answers within the deadline, or none as it should.
         """
         check_attempt(name, password)
-        answer = self._ask(lambda server, session, deadline: self._recognise(server, session, deadline, name, password))
+        answer = self._ask(lambda server, session, deadline: self._recognise(server, session, deadline, (name, password), admit))
         if isinstance(answer, Recognised):
             return answer
         log.info("ldap_login_refused", reason=answer.reason, dn=answer.dn)
@@ -110,14 +111,20 @@ class LdapAccounts:
             introduce(session, self._plan)
             return question(server, session, deadline)
 
-    def _recognise(self, server: Endpoint, session: Session, deadline: Deadline, name: str, password: str) -> Recognised | _Refused:
+    def _recognise(
+        self, server: Endpoint, session: Session, deadline: Deadline, said: tuple[str, str], admit: Admit
+    ) -> Recognised | _Refused:
+        name, password = said
         found = find(session, self._plan, name)
-        dn = found[0].dn if len(found) == 1 else f"cn={uuid.uuid4()},{self._plan.base_dn}"
+        is_known, admitted = len(found) == 1, len(found) == 1 and admit(f"{_SOURCE}:{dn_key(found[0].dn)}")
+        dn = found[0].dn if admitted else f"cn={uuid.uuid4()},{self._plan.base_dn}"
         # Whoever is not known is tried too, as nobody: so the time to an answer does not tell who is known.
         with opened(server, self._plan, self._context, deadline) as attempt:
             refusal = attempt.bind(dn, password)
-        if len(found) != 1:
+        if not is_known:
             return _Refused("ambiguous" if found else "unknown")
+        if not admitted:
+            return _Refused("has_to_wait", found[0].dn)
         return _Refused(refusal, dn) if refusal else self._described(server, session, found[0])
 
     def _known(self, server: Endpoint, session: Session, name: str) -> Recognised | _Refused:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Admit = Callable[[str], bool]
+"""Asked with the account that a name leads to, by a text that is the same for all its names, before its password is tried: may it be?"""
+
+
+def everybody(_account: str) -> bool:
+    """Let every account's password be tried."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,11 @@ def person_key(name: str) -> str:
     return "person:" + hashlib.sha256(name_key(name).encode()).hexdigest()
 
 
+def account_key(account: str) -> str:
+    """The key of an account outside, by whatever name it was found: guesses at all its names count together."""
+    return "account:" + hashlib.sha256(account.encode()).hexdigest()
+
+
 def address_key(address: str) -> str:
     """The key of where an attempt came from."""
     try:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.directory.domain.people import SERVICE, Person
+from services.directory.domain.people import SERVICE, Person, name_key
 from services.directory.domain.rights import Allowed, Limit, Right, allowed, describe_allowed, require, roles_of
 from services.directory.domain.sessions import NOTE_INTERVAL, Session, SessionLimits
 from services.directory.domain.tokens import REFUSAL, TokenState, checked_fingerprint
 from services.directory.ports import GroupGrants, Here, Register, Sessions
-from shared.core.errors import Unauthenticated
+from shared.core.errors import Forbidden, Unauthenticated
 from shared.core.times import rfc3339_or_none
 
 Clock = Callable[[], dt.datetime]
@@ -47,7 +47,7 @@ class Gate:
         if token.use_is_worth_writing(now):
             self.register.note_use(token.token_id, now)
         may = token.narrowed(self.allowed_to(person), self.here())
-        within = require(may, wanted)
+        within = _require(may, wanted, person, token_id=token.token_id)
         return principal(person, may, within) | {"token_id": token.token_id, "expires": rfc3339_or_none(token.expires)}
 
     def authorize_session(self, session_sha256: Any, right: Any) -> dict[str, Any]:
@@ -62,11 +62,25 @@ class Gate:
         if now - session.last_used >= min(NOTE_INTERVAL, self.limits.idle / 2):
             self.sessions.note_use(session.session_id, now)
         may = self.allowed_to(person)
-        within = require(may, wanted)
+        within = _require(may, wanted, person, session_id=session.session_id)
         return principal(person, may, within) | {"session_id": session.session_id, "expires": self._ends(session)}
 
     def _ends(self, session: Session) -> str | None:
         return rfc3339_or_none(session.created + self.limits.absolute)
+
+    def check_right(self, person: Any, right: Any, tag: Any) -> dict[str, Any]:
+        """`{may, reason}`: whether somebody has a right within a staging tag now, not who asks; `reason` says why not.
+
+        Raises:
+            InvalidInput: RIGHT_UNKNOWN.
+        """
+        wanted, known = Right.parse(right), self.register.named(name_key(str(person)))
+        if known is None or not known.is_active:
+            return {"may": False, "reason": f"{str(person)[:60]} may not come in any more"}
+        may = self.allowed_to(known)
+        limit = may.get(wanted)
+        has_it = wanted in may and (limit is None or tag in limit)
+        return {"may": has_it, "reason": None if has_it else f"{known.name} has no longer the right to {wanted} within {str(tag)[:60]}"}
 
     def allowed_to(self, person: Person) -> Allowed:
         """What somebody may do here, by their own grants and those of their groups."""
@@ -77,6 +91,15 @@ class Gate:
         if person.source == SERVICE:
             may.pop(Right.APPROVE, None)
         return may
+
+
+def _require(may: Allowed, wanted: Right, person: Person, **by: str) -> Limit:
+    """As `require`; the refusal says to our own services whom it is about."""
+    try:
+        return require(may, wanted)
+    except Forbidden as error:
+        error.who = {"person": person.name, **by}
+        raise
 
 
 def principal(person: Person, may: Allowed, within: Limit) -> dict[str, Any]:

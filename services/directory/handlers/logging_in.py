@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.directory.domain.accounts import Recognised
+from services.directory.domain.accounts import Admit, Recognised
 from services.directory.domain.attempts import MAX_NAME_CHARACTERS, REFUSAL
 from services.directory.domain.distinguished_names import dn_key
 from services.directory.domain.passwords import normalised
 from services.directory.domain.people import Person, PersonState, checked_text, name_key
 from services.directory.domain.sessions import MAX_AGENT_CHARACTERS, Session, SessionLimits
-from services.directory.domain.throttle import Rule, address_key, person_key
+from services.directory.domain.throttle import Rule, account_key, address_key, person_key
 from services.directory.domain.tokens import checked_fingerprint
 from services.directory.handlers.admitting import Clock, Gate, principal
 from services.directory.handlers.describing import describe_session
@@ -59,8 +59,8 @@ class Recogniser:
     nobodys_hash: str
     """Of a password that nobody knows: checked where there is no other, so that every refusal takes as long."""
 
-    def recognise(self, name: str, password: str) -> Person | None:
-        """Who this is; none if the name or the password is wrong, or the account is not to come in.
+    def recognise(self, name: str, password: str, admit: Admit) -> Person | None:
+        """Who this is; none if the name or the password is wrong, or the account is not to come in, or not admitted.
 
         Raises:
             ServiceUnavailable: if it could be somebody of a source that is away.
@@ -69,7 +69,7 @@ class Recogniser:
         if person is not None and person.is_kept_here:
             return self._by_password(person, password)
         self.passwords.verify(self.nobodys_hash, normalised(password))
-        found = self._by_sources(name, password)
+        found = self._by_sources(name, password, admit)
         return None if found is None else self._kept(found)
 
     def _by_password(self, person: Person, password: str) -> Person | None:
@@ -91,11 +91,11 @@ class Recogniser:
 
         return self.register.change_person(person.person_id, self.clock(), change)
 
-    def _by_sources(self, name: str, password: str) -> Recognised | None:
+    def _by_sources(self, name: str, password: str, admit: Admit) -> Recognised | None:
         away: ServiceUnavailable | None = None
         for source in self.sources:
             try:
-                return source.recognise(name, password)
+                return source.recognise(name, password, admit)
             except Unauthenticated:
                 continue
             except ServiceUnavailable as error:
@@ -192,15 +192,25 @@ class SessionHandlers:
         if wait:
             log.warning("login_has_to_wait", address=address, seconds=math.ceil(wait.total_seconds()))
             return None, wait.total_seconds()
+        accounts: dict[str, bool] = {}
+
+        def admit(account: str) -> bool:
+            """The attempt counts for the account too, by whatever name it was found; once, however many servers are asked."""
+            key = account_key(account)
+            if key not in accounts:
+                accounts[key] = not self.attempts.begin({key: self.throttle.person}, self.clock())
+            return accounts[key]
+
         try:
-            person = self.recogniser.recognise(name, password)
+            person = self.recogniser.recognise(name, password, admit)
         except OdstError:
-            self.attempts.give_back(rules)
+            self.attempts.give_back(rules | {key: self.throttle.person for key, counted in accounts.items() if counted})
             raise
         if person is None:
             log.warning("login_failed", address=address)
             raise Unauthenticated(REFUSAL)
-        self.attempts.forget(person_key(name))
+        for key in (person_key(name), *accounts):
+            self.attempts.forget(key)
         self.attempts.give_back({address_key(address): self.throttle.address})
         return person, 0
 

@@ -15,9 +15,9 @@ from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion, PromotionState
 from services.storage.handlers.describing import find_package
 from services.storage.handlers.stewarding import StewardHandlers
-from services.storage.ports import Catalogue, Changes, Clock
+from services.storage.ports import Catalogue, Changes, Clock, People
 from shared.contracts import events
-from shared.core.errors import Conflict, InvalidInput, NotFound, PermanentError
+from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound, PermanentError, ServiceUnavailable
 from shared.core.meta import MetaField
 from shared.core.times import rfc3339, rfc3339_or_none
 from shared.core.versions import PROMOTION, check_expected
@@ -34,6 +34,7 @@ class PromotionHandlers:
     catalogue: Catalogue
     clock: Clock
     stewards: StewardHandlers
+    people: People
 
     def promote(self, reference: str, stage: str | None, at: str | None, person: str, within: object = None) -> dict[str, Any]:
         """Ask for a promotion; without a stage, to the one after the package's present stage.
@@ -57,7 +58,7 @@ class PromotionHandlers:
             changes.save_promotion(promotion)
             changes.dispatch(_requested(promotion))
         log.info("promotion_requested", promotion_id=promotion.promotion_id, name=package.name, stage=wanted, person=person)
-        return describe_promotion(self._done_if_due(promotion))
+        return describe_promotion(self._done_if_due(promotion, person))
 
     def _stage(self, package: Package, stage: str | None) -> str:
         stages = self.stewards.stages
@@ -88,7 +89,10 @@ class PromotionHandlers:
             promotion = promotion.approved(person)
             changes.save_promotion(promotion)
         log.info("promotion_approved", promotion_id=promotion_id, person=person)
-        return describe_promotion(self._done_if_due(promotion))
+        try:
+            return describe_promotion(self._done_if_due(promotion, person))
+        except ServiceUnavailable:
+            return describe_promotion(promotion)  # the sweep will ask whether whoever asked for it still may
 
     def reject(self, promotion_id: str, person: str, reason: str, within: object = None, expected: object = None) -> dict[str, Any]:
         """It is not to be; whoever asked may take it back this way too.
@@ -127,18 +131,34 @@ class PromotionHandlers:
         return describe_promotion(_existing(self.catalogue, promotion_id))
 
     def sweep(self) -> None:
-        """Do what is due."""
+        """Do what is due.
+
+        Raises:
+            ServiceUnavailable: if directory does not say whether people still may; the next sweep asks again.
+        """
         for promotion in self.catalogue.due_promotions(self.clock()):
             self._done_if_due(promotion)
 
-    def _done_if_due(self, promotion: Promotion) -> Promotion:
+    def _done_if_due(self, promotion: Promotion, caller: str | None = None) -> Promotion:
+        """`caller` was just let in for this, and is not asked about."""
         if promotion.state is not PromotionState.SCHEDULED or promotion.due > self.clock():
             return promotion
+        lost = self._lost_right(promotion, caller)
+        if lost is not None:
+            return self._failed(promotion, f"{Forbidden.default_code}: {lost}")
         try:
             return self._ended(promotion.promotion_id, self._write)
         except PermanentError as error:
-            reason = f"{error.code}: {error}"[:500]
-            return self._ended(promotion.promotion_id, lambda _, one: one.ended_as(PromotionState.FAILED, self.clock(), reason))
+            return self._failed(promotion, f"{error.code}: {error}")
+
+    def _lost_right(self, promotion: Promotion, caller: str | None) -> str | None:
+        """Why it is not to be done: who asked, or who approved, may no longer."""
+        asked = ((promotion.requested_by, "promote"), (promotion.approved_by, "approve"))
+        reasons = (self.people.why_not(person, right, promotion.stage) for person, right in asked if person and person != caller)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def _failed(self, promotion: Promotion, reason: str) -> Promotion:
+        return self._ended(promotion.promotion_id, lambda _, one: one.ended_as(PromotionState.FAILED, self.clock(), reason[:500]))
 
     def _ended(self, promotion_id: str, end: Callable[[Changes, Promotion], Promotion]) -> Promotion:
         """End a promotion in one transaction, unless somebody else, who may have rejected it, was first."""

@@ -11,7 +11,7 @@ from nameko.exceptions import ContainerBeingKilled, IncorrectSignature
 from nameko.extensions import Entrypoint
 from nameko.rpc import RPC_QUEUE_TEMPLATE, RpcConsumer
 
-from shared.core.errors import InvalidInput, Malformed, NotFound, OdstError, ServiceUnavailable
+from shared.core.errors import Forbidden, InvalidInput, Malformed, NotFound, OdstError, ServiceUnavailable
 from shared.runtime.bus import messages, topology
 from shared.runtime.bus.consumer import ResilientQueueConsumer
 from shared.runtime.bus.settings import BusSettings
@@ -81,7 +81,8 @@ def _describe(error: Exception | None) -> dict[str, Any] | None:
     known = isinstance(error, OdstError)
     args = list(error.args) if known else ["an internal error; the service's log has the details", "INTERNAL"]
     kind = _nearest_kind(type(error)) if known else OdstError
-    return {"exc_type": kind.__name__, "exc_path": f"{kind.__module__}.{kind.__name__}", "exc_args": args, "value": str(args[0])}
+    told = {"exc_type": kind.__name__, "exc_path": f"{kind.__module__}.{kind.__name__}", "exc_args": args, "value": str(args[0])}
+    return told | {"who": dict(error.who)} if isinstance(error, Forbidden) and error.who else told
 
 
 def _nearest_kind(kind: type[Exception]) -> type[Exception]:

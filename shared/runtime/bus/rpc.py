@@ -14,7 +14,7 @@ from typing import Any
 from amqp.exceptions import ChannelError
 from kombu import Consumer, Producer, Queue
 
-from shared.core.errors import AnswerLost, ServiceTimeout, ServiceUnavailable, from_wire
+from shared.core.errors import AnswerLost, Forbidden, ServiceTimeout, ServiceUnavailable, from_wire
 from shared.runtime.bus import topology
 from shared.runtime.bus.connection import CONNECTION_ERRORS, Reuse, connect
 from shared.runtime.bus.messages import CORRELATION_KEY
@@ -125,4 +125,7 @@ class RpcClient:
 def _error_of(error: dict[str, Any]) -> Exception:
     args = error.get("exc_args") or []
     texts = [str(arg) for arg in args[:2]]
-    return from_wire(str(error.get("exc_type")), *(texts or [str(error.get("value"))]))
+    found = from_wire(str(error.get("exc_type")), *(texts or [str(error.get("value"))]))
+    if isinstance(found, Forbidden) and isinstance(error.get("who"), dict):
+        found.who = error["who"]
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from services.directory.domain.accounts import Finding, Recognised
+from services.directory.domain.accounts import Admit, Finding, Recognised, everybody
 from services.directory.domain.attempts import REFUSAL, check_attempt, is_possible_name
 from shared.core.errors import ServiceUnavailable, Unauthenticated
 
@@ -35,11 +35,13 @@ class FakeAccounts:
     is_away: bool = False
     failures: Counter[str] = field(default_factory=Counter)
 
-    def recognise(self, name: str, password: str) -> Recognised:
+    def recognise(self, name: str, password: str, admit: Admit = everybody) -> Recognised:
         """Who this is, proved by the password."""
         check_attempt(name, password)
         account = self._find(name)
-        if account is None or account.closed or self.failures[account.who.name] >= MOST_FAILURES:
+        if account is None or not admit(f"fake:{account.who.name}"):
+            raise Unauthenticated(REFUSAL)
+        if account.closed or self.failures[account.who.name] >= MOST_FAILURES:
             raise Unauthenticated(REFUSAL)
         if account.password != password:
             self.failures[account.who.name] += 1

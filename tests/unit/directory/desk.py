@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.directory.config import DirectorySettings
-from services.directory.domain.accounts import Recognised
+from services.directory.domain.accounts import Admit, Recognised, everybody
 from services.directory.handlers.first_start import FirstStart
 from services.directory.ports import Attempts, GroupGrants, Register, Sessions
 from services.directory.wiring import Outside, assemble
@@ -54,10 +54,10 @@ class Elsewhere(FakeAccounts):
         """Let nobody have this name."""
         self.known = [account for account in self.known if account.who.name != name]
 
-    def recognise(self, name: str, password: str) -> Recognised:
+    def recognise(self, name: str, password: str, admit: Admit = everybody) -> Recognised:
         """Who this is."""
         self.asked += 1
-        return super().recognise(self.aliases.get(name, name), password)
+        return super().recognise(self.aliases.get(name, name), password, admit)
 
 
 class Desk:

@@ -202,6 +202,24 @@ def test_a_name_that_the_source_spells_like_a_local_one_is_no_way_in(outside: tu
         desk.log_in("root@example.org", "the directory's root")
 
 
+def test_guesses_at_all_names_of_an_account_outside_count_together(outside: tuple[Desk, Elsewhere]) -> None:
+    """Three of them, by three spellings, and the next is refused whatever it is, in the same words; after the wait it is let in."""
+    desk, accounts = outside
+    accounts.aliases |= {"grace@example.org": "grace", "CORP\\grace": "grace"}
+    for name in ("grace", "grace@example.org", "CORP\\grace"):
+        with pytest.raises(Unauthenticated) as guessed:
+            desk.log_in(name, "a guess")
+
+    with pytest.raises(Unauthenticated) as refused:
+        desk.log_in("grace@example.org", "compiles well")
+    assert str(refused.value) == str(guessed.value)
+    later(desk.clock, seconds=301)
+    accounts.failures.clear()  # its own lockout is over, too
+
+    assert desk.in_session(desk.log_in("grace@example.org", "compiles well"))["person"] == "grace"
+    assert [desk.waits("grace", "a guess") for _ in range(2)] == [0, 0]
+
+
 def test_while_the_source_is_away_its_accounts_wait_and_it_counts_as_no_guess(outside: tuple[Desk, Elsewhere]) -> None:
     """The sentence says that local accounts can log in."""
     desk, accounts = outside
@@ -304,9 +322,43 @@ def test_what_a_source_says_is_made_one_line(outside: tuple[Desk, Elsewhere]) ->
     """A display name with a line break breaks nothing."""
     desk, accounts = outside
     accounts.put("joan\n", "compiles well", PACKAGERS)
-    accounts.recognise = lambda _name, _password: accounts.known[-1].who  # type: ignore[method-assign]
+    accounts.recognise = lambda _name, _password, _admit: accounts.known[-1].who  # type: ignore[method-assign]
 
     desk.log_in("joan", "compiles well")
 
     shown = desk.do.people.show("joan")
     assert (shown["name"], shown["display_name"]) == ("joan", "Joan  of the directory")
+
+
+def test_a_right_can_be_asked_about_for_what_was_wished_earlier() -> None:
+    """Within the tags of the grant; who is disabled, deleted or was never there has none; the reason says it."""
+    desk = Desk()
+    desk.with_administrator()
+    desk.person("grace", {"role": "promoter", "tags": ["test"]})
+
+    asked = [desk.do.gate.check_right(*one) for one in (("GRACE", "promote", "test"), ("grace", "promote", "production"))]
+    desk.do.people.set_state("grace", "disabled", "root")
+    disabled, unknown = desk.do.gate.check_right("grace", "promote", "test"), desk.do.gate.check_right("nobody", "promote", "test")
+    desk.do.people.set_state("grace", "deleted", "root")
+    deleted = desk.do.gate.check_right("grace", "promote", "test")
+
+    assert asked[0] == {"may": True, "reason": None}
+    assert [one["may"] for one in (asked[1], disabled, unknown, deleted)] == [False] * 4
+    assert "promote within production" in asked[1]["reason"]
+
+
+def test_a_refusal_says_to_the_audit_log_whom_it_is_about() -> None:
+    """By token and by session; the message, which the caller gets, does not."""
+    desk = Desk()
+    desk.with_administrator()
+    desk.person("vera", "viewer")
+    session = desk.log_in("vera")
+    token = desk.token("vera")
+
+    for ask in (lambda: desk.in_session(session, "delete"), lambda: desk.authorize(token["token"], "delete")):
+        with pytest.raises(Forbidden) as caught:
+            ask()
+        assert caught.value.who is not None
+        assert caught.value.who["person"] == "vera"
+        assert "vera" not in str(caught.value)
+    assert caught.value.who["token_id"] == token["token_id"]

@@ -163,3 +163,20 @@ def test_every_changing_call_has_a_name_of_its_own(tmp_path: Path) -> None:
 
     uploads = {"PUT /api/v1/packages/<name:name>", "POST /api/v1/packages"}
     assert {operation: calls for operation, calls in told.items() if len(calls) > 1} == {"upload": uploads}
+
+
+def test_whom_directory_refused_is_told_to_the_log_and_to_nobody_else(tmp_path: Path) -> None:
+    """Two people at one address are two entries; the answer is that of any refusal."""
+    refused = Forbidden("this account or token may not delete")
+    door = gateway(tmp_path, refused)
+
+    for person in ("vera", "vera", "otto", None):
+        refused.who = person and {"person": person, "token_id": "t7"}  # type: ignore[assignment]
+        answer = door.client.delete("/api/v1/packages/x", headers=TOKEN)
+        assert (answer.status_code, person is not None and person in answer.text) == (403, False)
+
+    assert [(act.operation, act.person, act.token_id) for act in said(door)] == [
+        ("refused", "vera", "t7"),
+        ("refused", "otto", "t7"),
+        ("refused", None, None),
+    ]

@@ -13,6 +13,7 @@ from services.storage.domain.package import Package, PackageState
 from services.storage.wiring import Storage, assemble
 from shared.contracts.events import CatalogueChangedV1, Event, PackageHashedV1, PackageVerifiedV1
 from shared.core.clock import Stamp
+from shared.core.errors import ServiceUnavailable
 from shared.core.layout import Layout
 from shared.core.names import PackageName
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -53,6 +54,22 @@ def _since(stamps: dict[Author, Stamp]) -> list[dict[str, str]]:
     return [{"instance_id": one.id, "since": str(since)} for one, since in stamps.items()]
 
 
+class FakePeople:
+    """Directory as storage asks it: everybody may, but those who lost the right; or it is away."""
+
+    def __init__(self) -> None:
+        self.lost: dict[tuple[str, str], str] = {}
+        self.is_away = False
+        self.asked: list[tuple[str, str, str]] = []
+
+    def why_not(self, person: str, right: str, stage: str) -> str | None:
+        """As the port has it."""
+        if self.is_away:
+            raise ServiceUnavailable("directory is away")
+        self.asked.append((person, right, stage))
+        return self.lost.get((person, right))
+
+
 class Bench:
     """The handlers of one storage service."""
 
@@ -60,12 +77,13 @@ class Bench:
         self.clock, self.catalogue = FakeClock(), CrashingCatalogue()
         self.store = FilesystemByteStore(Layout(folder), free_floor_bytes=free_floor_bytes)
         self.signer, self.told, self.files = FakeSigner(), FakeToldFile(), FakeRecordFiles()
+        self.people = FakePeople()
         self.settings = StorageSettings.model_validate({"amqp_uri": "amqp://nobody", "data": folder, **settings})
         self.start()
 
     def start(self) -> None:
         """The handlers as after a start of the service."""
-        self.do = assemble(self.settings, self.catalogue, self.store, self.signer, self.clock, self.told, self.files)
+        self.do = assemble(self.settings, self.catalogue, self.store, self.signer, self.clock, self.told, self.files, self.people)
         self.do.healing.start()
         self.uploads, self.packages, self.questions = self.do.uploads, self.do.packages, self.do.questions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.contracts import events
-from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound, ServiceUnavailable
 from shared.core.meta import MetaField
 from shared.core.times import rfc3339
 from shared.testing.builders import signed
@@ -260,3 +260,43 @@ def test_a_promotion_that_is_not_there_is_not_found(bench: Bench) -> None:
     for question in (lambda: bench.do.promotions.approve(NOTHING, "ben"), lambda: bench.do.promotions.reject(NOTHING, "ben", "")):
         with pytest.raises(NotFound):
             question()
+
+
+@pytest.mark.parametrize(("who", "right"), [("anna", "promote"), ("ben", "approve")])
+def test_who_lost_the_right_meanwhile_promotes_nothing(bench: Bench, package_id: str, who: str, right: str) -> None:
+    """Whoever asked, or approved, is asked about when the time has come; the reason says who."""
+    asked = bench.do.promotions.promote(package_id, "production", "2026-11-03T13:00:00Z", "anna")
+    bench.do.promotions.approve(asked["promotion_id"], "ben")
+    bench.people.lost[who, right] = f"{who} may not come in any more"
+
+    bench.clock.pass_seconds(3600)
+    bench.do.promotions.sweep()
+
+    (ended,) = bench.do.promotions.listed(10)["items"]
+    assert (ended["state"], ended["reason"]) == ("failed", f"FORBIDDEN: {who} may not come in any more")
+    assert tags(bench, package_id) == {"development"}
+    assert bench.last(events.PromotionEndedV1).state == "failed"
+
+
+def test_who_is_just_let_in_is_not_asked_about_and_who_asked_earlier_is(bench: Bench, package_id: str) -> None:
+    """A promotion at once needs no directory; an approval asks about whoever wanted it."""
+    bench.do.promotions.promote(package_id, "test", None, "anna")
+    asked = bench.do.promotions.promote(package_id, "production", None, "anna")
+    bench.do.promotions.approve(asked["promotion_id"], "ben")
+
+    assert bench.people.asked == [("anna", "promote", "production")]
+
+
+def test_while_directory_is_away_a_promotion_waits(bench: Bench, package_id: str) -> None:
+    """Whether it is due by its time or by an approval; it is done when directory answers."""
+    asked = bench.do.promotions.promote(package_id, "production", None, "anna")
+    bench.people.is_away = True
+
+    assert bench.do.promotions.approve(asked["promotion_id"], "ben")["state"] == "scheduled"
+    with pytest.raises(ServiceUnavailable):
+        bench.do.promotions.sweep()
+    assert tags(bench, package_id) == {"development"}
+    bench.people.is_away = False
+    bench.do.promotions.sweep()
+
+    assert tags(bench, package_id) == {"development", "production"}
