@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odst_client.operations import Group, operation, wish
-from shared.contracts.admin.people import LoginWish, Me, OwnPasswordWish, Session, SessionList
+from shared.contracts.admin.people import LoginWays, LoginWish, Me, OidcEnd, OidcStart, OidcWish, OwnPasswordWish, Session, SessionList
 
 _PROOF_HEADER = "X-Ods-Csrf"
 
@@ -19,6 +19,31 @@ class Account(Group):
             CallFailed: UNAUTHENTICATED; TOO_MANY_ATTEMPTS.
         """
         me = self._read(self.log_in, Me, wish(LoginWish, name=name, password=password))
+        self._transport.always_send(_PROOF_HEADER, me.csrf_token)
+        return me
+
+    @operation("GET", "/api/v1/session/ways")
+    def ways(self) -> LoginWays:
+        """Say how one can log in here: by password, and perhaps at a provider of OpenID Connect."""
+        return self._read(self.ways, LoginWays)
+
+    @operation("POST", "/api/v1/session/oidc")
+    def begin_oidc(self, redirect_uri: str) -> OidcStart:
+        """Begin a log-in at the provider: the address to open in a browser, which then comes to `redirect_uri`, a loopback address.
+
+        Raises:
+            CallFailed: OIDC_NOT_CONFIGURED; OIDC_UNAVAILABLE; TOO_MANY_ATTEMPTS.
+        """
+        return self._read(self.begin_oidc, OidcStart, wish(OidcWish, redirect_uri=redirect_uri))
+
+    @operation("POST", "/api/v1/session/oidc/callback")
+    def finish_oidc(self, state: str, secret: str, code: str | None = None, iss: str | None = None, error: str | None = None) -> Me:
+        """Open a session with what the browser came back with, and the secret of `begin_oidc`; as `log_in` does.
+
+        Raises:
+            CallFailed: OIDC_REFUSED; OIDC_NOT_BEGUN; ACCOUNT_NAME_TAKEN; NO_GRANT, and others.
+        """
+        me = self._read(self.finish_oidc, Me, wish(OidcEnd, state=state, secret=secret, code=code, iss=iss, error=error))
         self._transport.always_send(_PROOF_HEADER, me.csrf_token)
         return me
 

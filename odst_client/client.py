@@ -43,8 +43,8 @@ class Client:
         webhooks      subscribe, all, unsubscribe, deliveries
         events        types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
-        group_grants  all, create, revoke, try_directory
-        account       log_in, show, log_out, change_password, sessions, end
+        group_grants  all, create, revoke, try_directory, try_oidc
+        account       ways, log_in, begin_oidc, finish_oidc, show, log_out, change_password, sessions, end
         tokens        create, all, revoke
         audit         page, all, export, verify
 

@@ -95,7 +95,7 @@ class People(Group):
 
 
 class GroupGrants(Group):
-    """`client.group_grants`: what groups of LDAP or Active Directory may do here; and whether that directory can be asked."""
+    """`client.group_grants`: what groups of LDAP, Active Directory or OpenID Connect may do here; and whether these can be asked."""
 
     @operation("GET", "/api/v1/group-grants")
     def all(self) -> list[GroupGrant]:
@@ -117,6 +117,11 @@ class GroupGrants(Group):
     def try_directory(self, name: str | None = None) -> list[Finding]:
         """Try the connection to the directory step by step; with `name`, also look for this person, and list their groups."""
         return self._read(self.try_directory, Findings, wish(DirectoryTest, name=name)).items
+
+    @operation("POST", "/api/v1/directory/oidc/test")
+    def try_oidc(self) -> list[Finding]:
+        """Try the connection to the provider of OpenID Connect step by step."""
+        return self._read(self.try_oidc, Findings).items
 
 
 def _list(grants: Sequence[GrantWish] | None) -> list[GrantWish] | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, FilePath, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from services.directory.adapters.ldap_plan import DEFAULT_USER_FILTER, Endpoint, GroupStyle, LdapPlan, trusted
+from services.directory.adapters.oidc_plan import OidcPlan, broken_rule
 from services.directory.domain.sessions import SessionLimits
 from services.directory.domain.throttle import Rule
 from services.directory.domain.tokens import Lifetimes
@@ -16,6 +17,8 @@ from shared.runtime.settings import COMMA_SEPARATED, Settings
 
 _MOST_SERVERS = 8
 _NAME = "{name}"
+Scope = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]{1,100}$")]
+Claim = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Attribute = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,79}$")]
 
 _YEAR_SECONDS = 366 * 86400
@@ -123,7 +126,98 @@ class LdapSettings(Settings):
         )
 
 
-class DirectorySettings(LdapSettings):
+class OidcSettings(Settings):
+    """Which provider of OpenID Connect people may log in at, if there is one. What depends on another setting stands below it."""
+
+    oidc_issuer: Annotated[str, StringConstraints(max_length=500)] | None = None
+    """The provider's name for itself, an https address, to the letter. None: no OpenID Connect."""
+    oidc_client_id: Annotated[str | None, StringConstraints(pattern=r"^[!-~]([ -~]{0,253}[!-~])?$"), Field(validate_default=True)] = None
+    """By which the provider knows this instance."""
+    oidc_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Its secret there; none for a public client, which PKCE protects."""
+    oidc_client_secret_file: Annotated[FilePath | None, Field(validate_default=True)] = None
+    """A file with the secret, instead."""
+    oidc_scopes: Annotated[tuple[Scope, ...], COMMA_SEPARATED, Field(max_length=20)] = ("openid", "profile", "email")
+    """What is asked for; `openid` is among it."""
+    oidc_name_claim: Claim = "preferred_username"
+    """The claim with the name that a person is known by here."""
+    oidc_groups_claim: Claim = "groups"
+    """The claim with the groups of a person."""
+    oidc_ca_file: FilePath | None = None
+    """PEM file of the authorities that the provider's certificate may come from, instead of the usual ones."""
+    oidc_shown_as: Annotated[str, StringConstraints(min_length=1, max_length=60)] = "Single sign-on"
+    """What the button for it says."""
+    oidc_timeout_seconds: Annotated[float, Field(gt=0, lt=5)] = 4
+    """Longest wait for everything that one call asks of the provider."""
+    oidc_trust_days: Annotated[int, Field(ge=1, le=3660)] = 30
+    """Who did not log in for so long is shut out, tokens too, until the next log-in: the provider is not asked in between."""
+
+    @field_validator("oidc_issuer", mode="after")
+    @classmethod
+    def _reachable(cls, value: str | None) -> str | None:
+        rule = broken_rule(value) if value is not None else None
+        if rule or "?" in (value or ""):
+            raise ValueError(f"{value} is no issuer: {rule or 'it has no query'}")
+        return value
+
+    @field_validator("oidc_client_id", mode="after")
+    @classmethod
+    def _registered(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("oidc_issuer") and not value:
+            raise ValueError("oidc_issuer needs it: the client id under which this instance is registered at the provider")
+        return value
+
+    @field_validator("oidc_client_secret_file", mode="after")
+    @classmethod
+    def _one_secret(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if _first_line(value) is not None and info.data.get("oidc_client_secret") is not None:
+            raise ValueError("the secret is either in oidc_client_secret or in this file")
+        return value
+
+    @field_validator("oidc_scopes", mode="after")
+    @classmethod
+    def _with_openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in value:
+            raise ValueError("openid must be among them: without it there is no ID token")
+        return value
+
+    @field_validator("oidc_ca_file", mode="after")
+    @classmethod
+    def _authorities(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            trusted(value)
+        return value
+
+    @property
+    def oidc(self) -> OidcPlan | None:
+        """All of these as one value; none if there is no OpenID Connect."""
+        if self.oidc_issuer is None or self.oidc_client_id is None:
+            return None
+        secret = self.oidc_client_secret
+        return OidcPlan(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id,
+            client_secret=secret.get_secret_value() if secret else _first_line(self.oidc_client_secret_file),
+            scopes=self.oidc_scopes,
+            name_claim=self.oidc_name_claim,
+            groups_claim=self.oidc_groups_claim,
+            ca_file=self.oidc_ca_file,
+            shown_as=self.oidc_shown_as,
+            timeout_seconds=self.oidc_timeout_seconds,
+        )
+
+    @property
+    def oidc_callback(self) -> str:
+        """Where the provider sends browsers back to."""
+        return f"{self.public_url.rstrip('/')}/api/v1/session/oidc/callback"
+
+    @property
+    def oidc_trust(self) -> dt.timedelta:
+        """How long a log-in at the provider is believed."""
+        return dt.timedelta(days=self.oidc_trust_days)
+
+
+class DirectorySettings(LdapSettings, OidcSettings):
     """What the directory service reads from the configuration."""
 
     audit_checkpoint_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 3600
@@ -191,5 +285,5 @@ def _first_line(file: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read: {error}") from error
     if not line:
-        raise ValueError(f"{file} is empty: its first line is the password")
+        raise ValueError(f"{file} is empty: its first line is the secret")
     return line

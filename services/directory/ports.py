@@ -12,6 +12,7 @@ from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.groups import GroupGrant
 from services.directory.domain.keyed_requests import KeyedRequest
+from services.directory.domain.pending_logins import PendingLogin, Proof, Returned
 from services.directory.domain.people import Credentials, Everybody, Person
 from services.directory.domain.search import Search
 from services.directory.domain.sessions import Session
@@ -42,8 +43,11 @@ class Register(Protocol):
     def named(self, key: str) -> Person | None:
         """Who has, or had, this name, by its key."""
 
+    def known_as(self, subject: str) -> Person | None:
+        """Who has, or had, this subject at a source outside."""
+
     def add_person(self, person: Person) -> bool:
-        """Keep somebody new; False, and nothing done, if the name was ever given."""
+        """Keep somebody new; False, and nothing done, if the name or the subject was ever given."""
 
     def change_person(self, person_id: str, when: dt.datetime, change: Callable[[Person, Everybody], Person]) -> Person:
         """Replace a person, who is known, by what `change` makes of them, alone among all such changes; what was made.
@@ -102,11 +106,24 @@ class Attempts(Protocol):
     def begin(self, rules: Mapping[str, Rule], now: dt.datetime) -> dt.timedelta:
         """Count an attempt as failed under every key; or, if one of the keys has to wait, count nothing: the longest wait."""
 
+    def wait(self, rules: Mapping[str, Rule], now: dt.datetime) -> dt.timedelta:
+        """How long an attempt would have to wait; counts nothing."""
+
     def forget(self, key: str) -> None:
         """Remember nothing under this key."""
 
     def give_back(self, rules: Mapping[str, Rule]) -> None:
         """One attempt that was counted under these keys did not fail."""
+
+
+class PendingLogins(Protocol):
+    """Log-ins that were begun here and are finished elsewhere, also over restarts and between processes."""
+
+    def add(self, login: PendingLogin, created_before: dt.datetime) -> bool:
+        """Keep a new one; those that were created before this time go. False, and nothing kept, if there are too many."""
+
+    def take(self, state_sha256: str, secret_sha256: str, created_after: dt.datetime) -> PendingLogin | None:
+        """Remove the one with this state and this secret, and return it; none if there is none that is so young."""
 
 
 class GroupGrants(Protocol):
@@ -164,6 +181,33 @@ class Accounts(Protocol):
 
     def examine(self, name: str | None = None) -> list[Finding]:
         """Try the connection step by step, and say what was found; with a name, also of whoever has it."""
+
+
+class IdentityProvider(Protocol):
+    """Who proves to us who somebody is, in their browser."""
+
+    @property
+    def shown_as(self) -> str:
+        """What the button for it says."""
+
+    def address_for(self, redirect_uri: str, state: str, proof: Proof) -> str:
+        """The address to which a browser is sent.
+
+        Raises:
+            ServiceUnavailable: OIDC_UNAVAILABLE, if the provider is away, within 5 s.
+        """
+
+    def recognise(self, returned: Returned, redirect_uri: str, proof: Proof) -> Recognised:
+        """Who came back, by what the provider says of them to us directly.
+
+        Raises:
+            Unauthenticated: OIDC_REFUSED, if that does not hold.
+            Forbidden: OIDC_CLAIM_UNUSABLE, if it holds and says too little.
+            ServiceUnavailable: as above.
+        """
+
+    def examine(self, redirect_uri: str) -> list[Finding]:
+        """Try everything that can be tried without a person, step by step, and say what was found."""
 
 
 class AuditLog(Protocol):

@@ -101,6 +101,21 @@ class DirectoryService:
         return self.wired.do.sessions.log_in(name, password, session_sha256, address, agent)
 
     @answers
+    def log_in_ways(self) -> Any:
+        """How one can log in."""
+        return self.wired.do.outside.ways()
+
+    @answers
+    def begin_oidc(self, redirect_uri: str | None, next_path: str | None, address: str) -> Any:
+        """Where a browser logs in at the provider of OpenID Connect."""
+        return self.wired.do.browser.begin(redirect_uri, next_path, address)
+
+    @answers
+    def finish_oidc(self, returned: Any, secret: str, session_sha256: str, address: str, agent: str) -> Any:
+        """A session, for whom the provider vouches."""
+        return self.wired.do.browser.finish(returned, secret, session_sha256, address, agent)
+
+    @answers
     def list_sessions(self, person_id: str) -> Any:
         """Where somebody is logged in."""
         return self.wired.do.sessions.listed(person_id)
@@ -245,6 +260,11 @@ class DirectoryService:
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()
+
+    @answers
+    def examine_oidc(self) -> Any:
+        """Each step of a test of the connection to the provider of OpenID Connect, and what came of it."""
+        return self.wired.do.outside.examine_oidc()
 
     @answers
     def figures(self) -> Any:

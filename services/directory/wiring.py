@@ -15,10 +15,13 @@ from services.directory.adapters.checkpoints import DatabaseCheckpoints
 from services.directory.adapters.first_admin_file import FirstAdminFile
 from services.directory.adapters.keyed_requests import DatabaseKeyedRequests
 from services.directory.adapters.ldap_accounts import LdapAccounts
+from services.directory.adapters.oidc_provider import OidcProvider
+from services.directory.adapters.pending_logins import DatabasePendingLogins
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.adapters.sessions import DatabaseAttempts, DatabaseGroupGrants, DatabaseSessions
 from services.directory.adapters.signer import KeySigner
 from services.directory.config import DirectorySettings
+from services.directory.domain.accounts import LDAP, OIDC
 from services.directory.domain.checkpoints import Pace
 from services.directory.handlers.admitting import Clock, Gate
 from services.directory.handlers.audit import AuditTrail
@@ -26,12 +29,24 @@ from services.directory.handlers.checkpointing import Checkpointing
 from services.directory.handlers.first_start import FirstStart
 from services.directory.handlers.keyed_requests import KeyedRequestHandlers
 from services.directory.handlers.logging_in import Recogniser, SessionHandlers, Throttle
+from services.directory.handlers.logging_in_by_browser import BrowserLogins
 from services.directory.handlers.outside import AccountsOutside
 from services.directory.handlers.people import GroupHandlers, PasswordRules, PeopleHandlers
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.tokens import TokenHandlers
 from services.directory.handlers.verifying import Verifying
-from services.directory.ports import Accounts, Attempts, GroupGrants, Here, KeyedRequests, Passwords, Register, Sessions
+from services.directory.ports import (
+    Accounts,
+    Attempts,
+    GroupGrants,
+    Here,
+    IdentityProvider,
+    KeyedRequests,
+    Passwords,
+    PendingLogins,
+    Register,
+    Sessions,
+)
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.keys import InstanceKey
@@ -71,6 +86,8 @@ class Outside:
     sources: Sequence[Accounts]
     here: Here
     clock: Clock
+    pending: PendingLogins
+    provider: IdentityProvider | None = None
 
 
 @dataclass
@@ -83,6 +100,7 @@ class Handlers:
     groups: GroupHandlers
     sessions: SessionHandlers
     keyed: KeyedRequestHandlers
+    browser: BrowserLogins
     outside: AccountsOutside
     refresh_after: dt.timedelta
 
@@ -93,28 +111,35 @@ class Handlers:
     def sweep(self) -> None:
         """Ask the sources outside about accounts that were not seen lately; forget keys of requests whose time is over."""
         self.keyed.prune()
-        if self.gate.has_sources:
-            self.sessions.recogniser.refresh(self.sessions.clock() - self.refresh_after)
+        self.sessions.recogniser.refresh(self.sessions.clock() - self.refresh_after)
+        self.browser.forget()
 
 
 def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
     """The handlers as configured."""
     register, here, clock, limits = outside.register, outside.here, outside.clock, settings.session_limits
     rules = PasswordRules(settings.password_least_characters, settings.instance_name)
-    gate = Gate(register, outside.sessions, outside.groups, limits, bool(outside.sources), here, clock)
+    gate = Gate(register, outside.sessions, outside.groups, limits, _names_of(outside), here, clock)
     nobodys_hash = outside.passwords.hash(secrets.token_urlsafe())
     recogniser = Recogniser(register, outside.passwords, outside.sources, clock, nobodys_hash)
     throttle = Throttle(settings.login_rule(settings.login_tries), settings.login_rule(settings.login_tries_from_address))
+    sessions = SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock)
+    elsewhere = AccountsOutside(outside.sources, outside.provider, settings.oidc_callback)
     return Handlers(
         gate,
         TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
         PeopleHandlers(register, outside.passwords, rules, here, clock),
         GroupHandlers(outside.groups),
-        SessionHandlers(register, outside.sessions, outside.attempts, recogniser, gate, throttle, limits, rules, clock),
+        sessions,
         KeyedRequestHandlers(outside.keyed, clock),
-        AccountsOutside(outside.sources),
+        BrowserLogins(register, outside.attempts, outside.pending, elsewhere, sessions, settings.oidc_trust, clock),
+        elsewhere,
         dt.timedelta(seconds=settings.accounts_refresh_seconds),
     )
+
+
+def _names_of(outside: Outside) -> frozenset[str]:
+    return frozenset(name for name, is_there in ((LDAP, bool(outside.sources)), (OIDC, outside.provider is not None)) if is_there)
 
 
 @dataclass
@@ -139,7 +164,8 @@ def build(settings: DirectorySettings) -> Directory:
     FirstStart(register, FirstAdminFile(settings.first_admin_file), passwords, _now).run()
     kept = DatabaseSessions(database), DatabaseAttempts(database), DatabaseGroupGrants(database), DatabaseKeyedRequests(database)
     sources = [LdapAccounts(settings.ldap)] if settings.ldap else []
-    outside = Outside(register, *kept, passwords, sources, _here(settings), _now)
+    provider = OidcProvider(settings.oidc) if settings.oidc else None
+    outside = Outside(register, *kept, passwords, sources, _here(settings), _now, DatabasePendingLogins(database), provider)
     audit = audit_on(database, settings)
     loops = (Loop("audit", audit.step, settings.sweep_seconds),)
     return Directory(assemble(settings, outside), audit, database, loops)

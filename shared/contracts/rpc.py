@@ -110,6 +110,10 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "keep_receipt": ("peer_id", "envelope"),
         "examine_ldap": ("name",),
         "list_settings": (),
+        "log_in_ways": (),
+        "begin_oidc": ("redirect_uri", "next_path", "address"),
+        "finish_oidc": ("returned", "secret", "session_sha256", "address", "agent"),
+        "examine_oidc": (),
         "figures": (),
     },
     "notify": {

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from services.directory.adapters.deadlines import Deadline
 from services.directory.adapters.ldap_accounts import LdapAccounts
 from services.directory.adapters.ldap_connection import ServerFault, opened
 from services.directory.adapters.ldap_plan import trusted
-from services.directory.adapters.ldap_servers import Deadline
 from services.directory.domain.attempts import REFUSAL
 from services.directory.domain.distinguished_names import dn_key
 from shared.core.errors import ServiceUnavailable, Unauthenticated

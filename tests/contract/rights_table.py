@@ -79,12 +79,18 @@ RIGHTS: dict[str, str] = {
     "POST /api/v1/group-grants": "administer",
     "DELETE /api/v1/group-grants/<>": "administer",
     "POST /api/v1/directory/test": "administer",
+    "POST /api/v1/directory/oidc/test": "administer",
 }
 """Doors for people and programs, and the right that each asks for."""
 
 OPEN = frozenset(
     {
         "POST /api/v1/session",  # takes a password
+        "GET /api/v1/session/ways",
+        "GET /api/v1/session/oidc",  # leads to the provider
+        "POST /api/v1/session/oidc",
+        "GET /api/v1/session/oidc/callback",  # takes what the provider says
+        "POST /api/v1/session/oidc/callback",
         "GET /api/v1/docs",
         "GET /api/v1/docs/<>",
         "GET /api/v1/openapi.json",

@@ -98,6 +98,6 @@ def test_the_documentation_names_the_right_of_every_door() -> None:
     """The tables of docs/admin-api.md say the same."""
     told = {door(method, path): right for method, path, right in _ROW.findall(PAGE.read_text(encoding="utf-8"))}
 
-    expected = {**RIGHTS, "POST /api/v1/session": "none"}
+    expected = RIGHTS | {name: "none" for name in OPEN if " /api/v1/session" in name}
     expected.pop("PUT /api/v1/packages")  # it only says what is missing
     assert told == expected

@@ -15,13 +15,14 @@ from shared.contracts import admin
 from shared.contracts.admin.base import Answer, shown_once
 from shared.contracts.admin.instance import NewSubscription
 from shared.contracts.admin.mesh import Invitation
-from shared.contracts.admin.people import NewToken
+from shared.contracts.admin.people import NewToken, OidcStart
 
 SOUNDS_SECRET = re.compile(r"token|secret|password|invitation|csrf|key|credential|private|cookie")
 NO_SECRETS = {
     "Me.token_id": "a name, not the token",
     "NewToken.token_id": "the same",
     "Token.token_id": "the same",
+    "LoginWays.password": "whether one can log in by it",
     "Me.csrf_token": "told at every look at one's session, by a door that keeps nothing",
     "Person.has_password": "whether there is one",
     "AuditReport.other_keys": "how many there are",
@@ -58,6 +59,7 @@ def test_these_answers_hold_a_secret() -> None:
     """No other one does."""
     assert {model: set(shown_once(model)) for model in _answers() if shown_once(model)} == {
         NewToken: {"token"},
+        OidcStart: {"secret"},
         NewSubscription: {"secret"},
         Invitation: {"invitation"},
     }

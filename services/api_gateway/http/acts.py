@@ -3,9 +3,9 @@
 ::
 
     answered ──▶ a known person changed something ──▶ one event for each call
-             ├─▶ somebody was refused at the door ┐   one event at once, and one for all others of that address
-             └─▶ a known person read what is read ┘   in the next ten minutes, with how many they were
-                 again and again (the audit log)
+             ├─▶ somebody was refused at the door ┐   one event at once, and one for all others like it
+             └─▶ a known person read what is read ┘   (same address, same code) in the next ten minutes,
+                 again and again (the audit log)      with how many they were
 
 The second kind is counted, so that nobody fills the disk by being refused.
 """
@@ -28,6 +28,8 @@ MOST_COUNTED = 50
 """Addresses that are counted apart; all others together."""
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _OPERATIONS: dict[tuple[str, str], str] = {
+    ("POST", "/api/v1/session/oidc"): "begin_log_in",
+    ("POST", "/api/v1/session/oidc/callback"): "log_in_by_oidc",
     ("POST", "/api/v1/subscriptions"): "subscribe",
     ("DELETE", "/api/v1/subscriptions/{subscription_id}"): "unsubscribe",
     ("POST", "/api/v1/tokens"): "create_token",
@@ -52,10 +54,14 @@ _OPERATIONS: dict[tuple[str, str], str] = {
     ("DELETE", "/api/v1/dead-letters/{letter_id}"): "discard_dead_letter",
 }
 """What changing calls are called in the log. One that is not here is called after its function: nothing is left out."""
-_READING: dict[tuple[str, str], str] = {("GET", "/api/v1/audit/export"): "export_audit", ("GET", "/api/v1/audit"): "read_audit"}
-"""Calls that change nothing and are written down all the same."""
-_COUNTED = frozenset({"read_audit", "verify_audit"})
-"""Operations that programs repeat."""
+_READING: dict[tuple[str, str], str] = {
+    ("GET", "/api/v1/audit/export"): "export_audit",
+    ("GET", "/api/v1/audit"): "read_audit",
+    ("GET", "/api/v1/session/oidc/callback"): "log_in_by_oidc",
+}
+"""Calls by GET that are written down all the same."""
+_COUNTED = frozenset({"read_audit", "verify_audit", "begin_log_in"})
+"""Operations that programs repeat, or anybody can do."""
 _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _NAMES_IN_ANSWERS = ("name", "package_id", "token_id", "subscription_id", "peer_id", "upload_id", "promotion_id")
 _MOST_READ = 1 << 20
@@ -104,7 +110,7 @@ class Acts:
 
     def _counted(self, act: DoorActedV1) -> list[DoorActedV1]:
         """The act, if it is the first of its kind in this window."""
-        key = (act.operation, act.address, act.person or "")
+        key = (act.operation, act.address, act.person or act.code or "")
         with self._lock:
             if key not in self._counts and len(self._counts) >= MOST_COUNTED:
                 key = (act.operation, "", "")

@@ -10,6 +10,7 @@ from services.api_gateway.http import (
     admin_directory,
     admin_events,
     admin_mesh,
+    admin_oidc,
     admin_packages,
     admin_peers,
     admin_people,
@@ -19,7 +20,7 @@ from services.api_gateway.http import (
 )
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
-from services.api_gateway.http.cookies import SessionCookie
+from services.api_gateway.http.cookies import LoginCookie, SessionCookie
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
@@ -45,6 +46,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_people.doors(services, guard))
     api.register_blueprint(admin_settings.doors(services, settings, guard))
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))
+    api.register_blueprint(admin_oidc.doors(services, cookie, LoginCookie(settings.public_url)))
     _subscriptions(api, services, guard)
     return api
 

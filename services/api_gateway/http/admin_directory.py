@@ -1,4 +1,4 @@
-"""The directory of accounts outside of the instance: testing the connection to it."""
+"""The accounts outside of the instance: testing the connection to who keeps them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_TEST_SECONDS = 60
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
-    """The one operation."""
+    """All of them."""
     api = Blueprint("directory", __name__)
 
     @api.post("/directory/test")
@@ -28,5 +28,15 @@ def doors(services: Services, guard: Guard) -> Blueprint:
         """
         name = read(DirectoryTest).name
         return jsonify(services.call("directory", "examine_ldap", name=name, _timeout_seconds=_LONGEST_TEST_SECONDS))
+
+    @api.post("/directory/oidc/test")
+    @guard.requires("administer")
+    @described(answers={200: Findings})
+    def test_oidc() -> Response:
+        """Try the connection to the provider of OpenID Connect step by step, and say what was found and what to do.
+
+        What failed is in the answer, with `ok: false`; the call itself succeeds.
+        """
+        return jsonify(services.call("directory", "examine_oidc", _timeout_seconds=_LONGEST_TEST_SECONDS))
 
     return api

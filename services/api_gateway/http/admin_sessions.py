@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
+from services.api_gateway.http.acts import about
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read
 from services.api_gateway.http.cookies import SessionCookie, csrf_token, sha256
@@ -47,19 +48,26 @@ def _logging_in(api: Blueprint, services: Services, cookie: SessionCookie) -> No
             address=g.address,
             agent=request.headers.get("User-Agent", ""),
         )
-        _check_wait(found)
-        answer = jsonify(_me(found, text))
+        check_wait(found)
+        about(way=found["source"])
+        answer = jsonify(me(found, text))
         cookie.put(answer, text)
         return answer, 201
 
 
-def _check_wait(answer: dict[str, Any]) -> None:
+def check_wait(answer: dict[str, Any]) -> None:
+    """Let pass what does not have to wait.
+
+    Raises:
+        TooMany: TOO_MANY_ATTEMPTS.
+    """
     seconds = answer.get("wait_seconds") or 0
     if seconds:
-        raise TooMany(f"too many wrong passwords: wait {seconds} s", "TOO_MANY_ATTEMPTS", retry_after_seconds=seconds)
+        raise TooMany(f"too many refused log-ins: wait {seconds} s", "TOO_MANY_ATTEMPTS", retry_after_seconds=seconds)
 
 
-def _me(principal: dict[str, Any], text: str | None) -> dict[str, Any]:
+def me(principal: dict[str, Any], text: str | None) -> dict[str, Any]:
+    """Who calls, and the proof for changes of the session with this text."""
     shown = {name: principal.get(name) for name in Me.model_fields}
     return shown | {"csrf_token": csrf_token(text) if text is not None and principal.get("session_id") else None}
 
@@ -70,7 +78,7 @@ def _session(api: Blueprint, services: Services, guard: Guard, cookie: SessionCo
     @described(answers={200: Me})
     def who_am_i() -> Response:
         """Say who calls, and what they may do; also for a token."""
-        return jsonify(_me(g.principal, cookie.text()))
+        return jsonify(me(g.principal, cookie.text()))
 
     @api.delete("/session")
     @guard.requires("self")
@@ -100,7 +108,7 @@ def _own(api: Blueprint, services: Services, guard: Guard, cookie: SessionCookie
             new_password=wish.new_password,
             address=g.address,
         )
-        _check_wait(changed)
+        check_wait(changed)
         answer = Response(status=204)
         cookie.remove(answer)
         return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from flask import request
@@ -31,17 +32,18 @@ def read(model: type[B]) -> B:
         raise InvalidInput(f"the body cannot be used: {_faults(error, 'body')}"[:1000], "BODY_INVALID") from error
 
 
-def read_query(model: type[Q]) -> Q:
-    """The request's query as `model`.
+def read_query(model: type[Q], among: Collection[str] | None = None) -> Q:
+    """The request's query as `model`; only the parameters of these names, if a stranger adds others.
 
     Raises:
         InvalidInput: QUERY_INVALID, naming every parameter that is wrong, unknown, or there twice.
     """
-    twice = sorted(name for name, values in request.args.lists() if len(values) > 1 and name not in model.several)
+    given = {name: values for name, values in request.args.lists() if among is None or name in among}
+    twice = sorted(name for name, values in given.items() if len(values) > 1 and name not in model.several)
     if twice:
         raise InvalidInput(f"the query cannot be used: {', '.join(twice)[:200]}: given more than once", "QUERY_INVALID")
     try:
-        return model.model_validate_strings({name: ",".join(values) for name, values in request.args.lists()})
+        return model.model_validate_strings({name: ",".join(values) for name, values in given.items()})
     except ValidationError as error:
         raise InvalidInput(f"the query cannot be used: {_faults(error, 'query')}"[:1000], "QUERY_INVALID") from error
 

@@ -18,6 +18,8 @@ from flask import Response, request
 
 from shared.core.errors import Forbidden
 
+LOGIN_PATH = "/api/v1/session/oidc"
+"""Below which a browser sends the cookie of a log-in that is under way."""
 CSRF_HEADER = "X-Ods-Csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})
@@ -95,6 +97,41 @@ class SessionCookie:
         ours = (self._origin, f"{request.scheme}://{request.host}".lower())
         if (site is not None and site not in _OURS) or (origin is not None and origin.lower() not in ours):
             raise Forbidden("this was asked for by a page of another site", "CSRF_REFUSED")
+
+
+class LoginCookie:
+    """What shows that an answer of the provider comes back to the browser in which the log-in was begun.
+
+    It must come along when the provider sends the browser back to us, so its SameSite is Lax; it opens nothing by itself.
+    """
+
+    def __init__(self, public_url: str) -> None:
+        """`public_url` says how browsers reach the instance."""
+        self._secure = urlsplit(public_url).scheme == "https"
+        self.name = "__Secure-odst-login" if self._secure else "odst-login"
+
+    def text(self) -> str:
+        """The text that came with the present request; empty if none did."""
+        return request.cookies.get(self.name, "")
+
+    def put(self, response: Response, text: str, seconds: int) -> None:
+        """Let the browser have it for so long."""
+        response.set_cookie(self.name, text, max_age=seconds, path=LOGIN_PATH, secure=self._secure, httponly=True, samesite="Lax")
+
+    def remove(self, response: Response) -> None:
+        """Let the browser forget it."""
+        response.delete_cookie(self.name, path=LOGIN_PATH, secure=self._secure, httponly=True, samesite="Lax")
+
+
+def check_navigation() -> None:
+    """Let pass a GET for which somebody goes to a page, as far as the browser says what for; not what a page asks for by itself.
+
+    Raises:
+        Forbidden: CSRF_REFUSED.
+    """
+    mode, destination = request.headers.get("Sec-Fetch-Mode", "navigate"), request.headers.get("Sec-Fetch-Dest", "document")
+    if (mode, destination) != ("navigate", "document"):
+        raise Forbidden("a log-in begins and ends in the browser's address bar, not within a page", "CSRF_REFUSED")
 
 
 def _is_loopback(host: str) -> bool:

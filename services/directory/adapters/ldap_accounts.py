@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.directory.adapters import ldap_examination
+from services.directory.adapters.deadlines import Deadline, Monotonic
 from services.directory.adapters.ldap_connection import Found, RefusesUs, ServerFault, Session, opened
 from services.directory.adapters.ldap_entries import find, groups_for, introduce, is_disabled, names_of
 from services.directory.adapters.ldap_groups import GroupCache
 from services.directory.adapters.ldap_plan import Endpoint, LdapPlan, trusted
-from services.directory.adapters.ldap_servers import Deadline, Monotonic, Ring
+from services.directory.adapters.ldap_servers import Ring
 from services.directory.domain.accounts import Admit, Finding, Recognised, everybody
 from services.directory.domain.attempts import REFUSAL, check_attempt, is_possible_name
 from services.directory.domain.distinguished_names import dn_key

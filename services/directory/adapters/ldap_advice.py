@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
+from services.directory.adapters.certificate_advice import about_a_certificate
 from services.directory.adapters.ldap_connection import NO_SUCH_OBJECT, RefusesUs, ServerFault
 
 _BUSY, _UNAVAILABLE = 51, 52
@@ -20,8 +21,6 @@ _CODES = {
     _BUSY: "the server says that it is busy: try again",
     _UNAVAILABLE: "the server says that it is shutting down or off-line",
 }
-_UNTRUSTED_CODES = frozenset({2, 18, 19, 20, 21})
-_EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
 
 
 def advice(fault: ServerFault) -> str:
@@ -37,25 +36,12 @@ def advice(fault: ServerFault) -> str:
 
 def _about_tls(cause: Exception | None) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return _about_a_certificate(cause)
+        return about_a_certificate(cause, "ODST_LDAP_CA_FILE", "ODST_LDAP_SERVERS")
     if isinstance(cause, TimeoutError):
         return "the server accepts connections, but does not begin TLS in time: is it frozen, or does this port speak TLS at all?"
     if isinstance(cause, OSError):
         return f"TLS did not begin ({_short(cause)}): ldaps:// is for port 636 as a rule; for 389, use ldap:// with ODST_LDAP_STARTTLS=true"
     return "the server does not offer StartTLS: use ldaps://, or give it a certificate"
-
-
-def _about_a_certificate(cause: ssl.SSLCertVerificationError) -> str:
-    code = cause.verify_code
-    if code in _UNTRUSTED_CODES:
-        return "nobody who is trusted here signed its certificate: put the certificate of its authority into the file of ODST_LDAP_CA_FILE"
-    if code == _EXPIRED:
-        return "its certificate has expired: renew it there"
-    if code == _NOT_YET:
-        return "its certificate is not valid yet: compare the clocks of both machines"
-    if code in (_OTHER_HOST, _OTHER_ADDRESS):
-        return "its certificate is for another name: in ODST_LDAP_SERVERS, use a name that the certificate has"
-    return f"its certificate was refused: {cause.verify_message}"
 
 
 def _about_the_way(fault: ServerFault) -> str:

@@ -17,9 +17,9 @@ from typing import Any
 
 from ldap3 import ANONYMOUS, AUTO_BIND_NONE, BASE, DEREF_NEVER, NONE, SIMPLE, SUBTREE, SYNC, Connection, Server, Tls
 
+from services.directory.adapters.deadlines import Deadline, addresses
 from services.directory.adapters.ldap_plan import Endpoint, LdapPlan
 from services.directory.adapters.ldap_reasons import PASSWORD_POLICY, REFUSING_CODES, refusal_of
-from services.directory.adapters.ldap_servers import Deadline, addresses
 
 _PAGE = 500
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
@@ -186,7 +186,7 @@ def opened(server: Endpoint, plan: LdapPlan, context: ssl.SSLContext, deadline: 
 
 def _connect_any(server: Endpoint, context: ssl.SSLContext, deadline: Deadline) -> tuple[Connection, str]:
     with _faults("resolve"):
-        places = addresses(server, deadline.remaining())
+        places = addresses(server.host, server.port, deadline.remaining())
     worst = ServerFault("resolve", OSError("the name has no address"))
     for number, place in enumerate(places):
         try:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 
+from services.directory.adapters.deadlines import Deadline, Monotonic
 from services.directory.adapters.ldap_advice import advice
 from services.directory.adapters.ldap_connection import Found, ServerFault, Session, opened
 from services.directory.adapters.ldap_entries import find, groups_for, introduce, is_disabled, names_of
 from services.directory.adapters.ldap_plan import Endpoint, LdapPlan
-from services.directory.adapters.ldap_servers import Deadline, Monotonic
 from services.directory.domain.accounts import Finding
 from services.directory.domain.attempts import is_possible_name
 

@@ -21,9 +21,9 @@ from typing import Protocol
 
 from ldap3.utils.conv import escape_filter_chars
 
+from services.directory.adapters.deadlines import Monotonic
 from services.directory.adapters.ldap_connection import Found
 from services.directory.adapters.ldap_plan import GroupStyle
-from services.directory.adapters.ldap_servers import Monotonic
 from services.directory.domain.distinguished_names import dn_key
 from shared.runtime.logging import get_logger
 

@@ -63,8 +63,14 @@ class DatabaseRegister:
             row = connection.execute(select(PEOPLE).where(PEOPLE.c.key == key)).one_or_none()
         return person_of(row) if row else None
 
+    def known_as(self, subject: str) -> Person | None:
+        """Who has, or had, this subject outside."""
+        with self._database.read() as connection:
+            row = connection.execute(select(PEOPLE).where(PEOPLE.c.subject == subject)).one_or_none()
+        return person_of(row) if row else None
+
     def add_person(self, person: Person) -> bool:
-        """Keep somebody new; False if the name was ever given."""
+        """Keep somebody new; False if the name or the subject was ever given."""
         try:
             with self._database.write() as connection:
                 connection.execute(insert(PEOPLE).values(person_row(person)))

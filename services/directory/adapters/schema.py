@@ -23,6 +23,8 @@ PEOPLE = Table(
     Column("epoch", Integer, nullable=False),
     Column("seen", String(32)),
     Column("last_login", String(32)),
+    Column("subject", Text),
+    Index("people_by_subject", "subject", unique=True),
 )
 
 TOKENS = Table(
@@ -61,6 +63,17 @@ ATTEMPTS = Table(
     Column("count", Integer, nullable=False),
     Column("last", String(32), nullable=False),
     Column("blocked_until", String(32), nullable=False),
+)
+
+PENDING_LOGINS = Table(
+    "pending_logins",
+    METADATA,
+    Column("state_sha256", String(64), primary_key=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("next_path", Text, nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("created", String(32), nullable=False),
 )
 
 GROUP_GRANTS = Table(

@@ -90,6 +90,11 @@ class DatabaseAttempts:
                     replace_row(connection, ATTEMPTS, "key", failures_row(key, rule.after_failure(known[key], now)))
         return wait
 
+    def wait(self, rules: Mapping[str, Rule], now: dt.datetime) -> dt.timedelta:
+        """How long an attempt would have to wait."""
+        with self._database.read() as connection:
+            return max(rule.wait(_known(connection, key), now) for key, rule in rules.items())
+
     def forget(self, key: str) -> None:
         """Remember nothing under this key."""
         with self._database.write() as connection:

@@ -9,6 +9,8 @@ from services.directory.domain.distinguished_names import dn_key
 from services.directory.domain.rights import Grant
 from shared.core.errors import InvalidInput
 
+OIDC_PREFIX = "oidc:"
+"""Before the name of a group of OpenID Connect: whoever names groups there must not be able to name one of LDAP."""
 _LONGEST = 1000
 
 
@@ -18,13 +20,18 @@ class GroupGrant:
 
     grant_id: str
     group: str
-    """Its distinguished name, as it was given."""
+    """Its distinguished name, or `oidc:` and its name at the provider, as it was given."""
     grant: Grant
 
     @property
     def key(self) -> str:
         """By which it is compared."""
-        return dn_key(self.group)
+        return group_key(self.group)
+
+
+def group_key(name: str) -> str:
+    """By which a group is compared: in LDAP as directories do, in OpenID Connect to the letter."""
+    return name if name.startswith(OIDC_PREFIX) else dn_key(name)
 
 
 def checked_group(group: Any) -> str:
@@ -34,5 +41,9 @@ def checked_group(group: Any) -> str:
         InvalidInput: GROUP_INVALID.
     """
     if not isinstance(group, str) or not group.strip() or len(group) > _LONGEST or not group.isprintable():
-        raise InvalidInput("a group is named by its distinguished name, such as cn=packagers,ou=groups,dc=example,dc=org", "GROUP_INVALID")
+        raise InvalidInput(
+            "a group of LDAP is named by its distinguished name, such as cn=packagers,ou=groups,dc=example,dc=org; "
+            "one of OpenID Connect as the groups claim has it, with oidc: before it",
+            "GROUP_INVALID",
+        )
     return group.strip()

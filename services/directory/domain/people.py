@@ -23,7 +23,7 @@ from shared.core.errors import Conflict, InvalidInput
 
 FIRST_NAME = "admin"
 LOCAL, SERVICE = "local", "service"
-"""Sources of accounts that are kept here; others are named by who keeps them, such as `ldap`."""
+"""Sources of accounts that are kept here; others are named by who keeps them: `ldap`, `oidc`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _LONGEST_TEXT = 120
 
@@ -57,6 +57,8 @@ class Person:
     seen: dt.datetime | None = None
     """The last login, or the last time that the source said that the account is there."""
     last_login: dt.datetime | None = None
+    subject: str | None = None
+    """By which a source outside knows the account whatever its name is; nobody else has it."""
 
     @property
     def key(self) -> str:

@@ -27,8 +27,8 @@ class Gate:
     sessions: Sessions
     groups: GroupGrants
     limits: SessionLimits
-    has_sources: bool
-    """Whether accounts are kept outside too; if not, groups there mean nothing."""
+    sources: frozenset[str]
+    """Where accounts are kept outside; groups of a source that there is no longer mean nothing."""
     here: Here
     clock: Clock
 
@@ -85,7 +85,7 @@ class Gate:
     def allowed_to(self, person: Person) -> Allowed:
         """What somebody may do here, by their own grants and those of their groups."""
         grants = list(person.grants)
-        if person.groups and self.has_sources:
+        if person.groups and person.source in self.sources:
             grants += [granted.grant for granted in self.groups.all() if granted.key in person.groups]
         may = allowed(grants, self.here())
         if person.source == SERVICE:

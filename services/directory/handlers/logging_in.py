@@ -1,4 +1,4 @@
-"""Logging in and out: by a local account, or by one that a source outside knows; and what slows down who guesses.
+"""Logging in and out: by a local account, or by one that a source outside knows by a password; and what slows down who guesses.
 
 ::
 
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.directory.domain.accounts import Admit, Recognised
+from services.directory.domain.accounts import LDAP, Admit, Recognised
 from services.directory.domain.attempts import MAX_NAME_CHARACTERS, REFUSAL
-from services.directory.domain.distinguished_names import dn_key
+from services.directory.domain.groups import group_key
 from services.directory.domain.passwords import normalised
 from services.directory.domain.people import Person, PersonState, checked_text, name_key
 from services.directory.domain.sessions import MAX_AGENT_CHARACTERS, Session, SessionLimits
@@ -108,18 +108,20 @@ class Recogniser:
         """The person of an account outside, as it is known there now; none if they are not to come in."""
         person = self.register.named(name_key(found.name))
         if person is None:
-            return Person(str(uuid.uuid4()), _line(found.name), found.source, (), self.clock(), **_as_told(found))
+            return Person(str(uuid.uuid4()), line_of(found.name), found.source, (), self.clock(), **as_told(found))
         if person.source != found.source:
             log.warning("account_has_the_name_of_another", name=person.name, source=found.source, known_by=person.source)
             return None
         if person.state in (PersonState.DISABLED, PersonState.DELETED):
             return None
-        return replace(person, state=PersonState.ACTIVE, **_as_told(found))
+        return replace(person, state=PersonState.ACTIVE, **as_told(found))
 
     def refresh(self, seen_before: dt.datetime) -> None:
         """Ask the sources about everybody of theirs who was not seen lately: new groups count, and who is gone is shut out."""
+        if not self.sources:
+            return
         for person in self.register.people():
-            if person.is_active and not person.is_kept_here and (person.seen or person.created) < seen_before:
+            if person.is_active and person.source == LDAP and (person.seen or person.created) < seen_before:
                 try:
                     self._look_again(person)
                 except ServiceUnavailable as error:
@@ -133,18 +135,20 @@ class Recogniser:
         def change(known: Person, _everybody: object) -> Person:
             if not known.is_active:
                 return known
-            return replace(known.shut_out(PersonState.GONE) if found is None else replace(known, **_as_told(found)), seen=now)
+            return replace(known.shut_out(PersonState.GONE) if found is None else replace(known, **as_told(found)), seen=now)
 
         if self.register.change_person(person.person_id, now, change).state is PersonState.GONE:
             log.warning("account_gone", name=person.name, source=person.source)
 
 
-def _as_told(found: Recognised) -> dict[str, Any]:
-    groups = frozenset(dn_key(group) for group in found.groups)
-    return {"display_name": _line(found.display_name), "email": _line(found.email or "") or None, "groups": groups}
+def as_told(found: Recognised) -> dict[str, Any]:
+    """What a source says of somebody now, as fields of a person."""
+    groups = frozenset(group_key(group) for group in found.groups)
+    return {"display_name": line_of(found.display_name), "email": line_of(found.email or "") or None, "groups": groups}
 
 
-def _line(text: str) -> str:
+def line_of(text: str) -> str:
+    """A source's text as one visible line."""
     return checked_text("".join(one if one.isprintable() else " " for one in text)[:120], "a text of the source")
 
 
@@ -176,10 +180,21 @@ class SessionHandlers:
         person, wait = self._attempt(name, password, str(address))
         if person is None:
             return {"wait_seconds": math.ceil(wait)}
-        may = self.gate.allowed_to(person)
-        if not may:
+        self.check_granted(person)
+        return self.open(self._kept(person, now), sha256, address, agent)
+
+    def check_granted(self, person: Person) -> None:
+        """Let pass who may do anything here.
+
+        Raises:
+            Forbidden: NO_GRANT.
+        """
+        if not self.gate.allowed_to(person):
             raise Forbidden(f"{person.name} is known, but neither this account nor a group of it was granted anything here", "NO_GRANT")
-        person = self._kept(person, now)
+
+    def open(self, person: Person, sha256: str, address: Any, agent: Any) -> dict[str, Any]:
+        """A session for somebody who proved who they are, and is kept: see `principal`."""
+        now, may = self.clock(), self.gate.allowed_to(person)
         session = Session(str(uuid.uuid4()), person.person_id, sha256, person.epoch, now, now, str(address)[:64], _agent(agent))
         self.sessions.add(session, now - self.limits.absolute, now - self.limits.idle)
         log.info("person_logged_in", person=person.name, source=person.source, address=session.address, session_id=session.session_id)

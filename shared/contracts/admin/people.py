@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, ShownOnce, TagList, Time
+from shared.contracts.admin.base import Answer, Body, Query, ShownOnce, TagList, Time
 from shared.core.errors import InvalidInput
 
 RoleName = Literal["viewer", "uploader", "promoter", "auditor", "administrator"]
@@ -41,6 +41,58 @@ class LoginWish(Body):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     password: Password
+
+
+class OidcWish(Body):
+    """Where a program waits for the provider's answer: a loopback address with a free port, such as `http://127.0.0.1:54321/`."""
+
+    redirect_uri: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class OidcStart(Answer):
+    """A log-in that was begun: the address to open in a browser, and what has to be shown to finish it. It is kept secret."""
+
+    url: str
+    secret: ShownOnce
+    expires_seconds: int
+
+
+class OidcReturn(Query):
+    """What the provider sends along with the browser. Other parameters are ignored."""
+
+    state: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    iss: Annotated[str, StringConstraints(max_length=500)] | None = None
+    error: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class OidcEnd(Body):
+    """What the provider sent along, and the secret of the log-in."""
+
+    state: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    iss: Annotated[str, StringConstraints(max_length=500)] | None = None
+    error: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class OidcNext(Query):
+    """Where the browser goes afterwards: a path of this instance."""
+
+    next: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class OidcWay(Answer):
+    """Log-in at a provider of OpenID Connect, and what its button says."""
+
+    name: str
+
+
+class LoginWays(Answer):
+    """How one can log in here. Without `oidc`, not at a provider."""
+
+    password: bool
+    oidc: OidcWay | None
 
 
 class OwnPasswordWish(Body):

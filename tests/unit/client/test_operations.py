@@ -19,6 +19,8 @@ from tests.unit.prepared_gateway import Gateway
 NO_METHOD = {
     "POST /api/v1/packages": "a form is for browsers; `uploads.send` sends the bytes as they are",
     "GET /api/v1/docs": "a page for people",
+    "GET /api/v1/session/oidc": "for browsers; `account.begin_oidc` is for programs",
+    "GET /api/v1/session/oidc/callback": "for browsers that come from the provider",
     "POST /api/v1/uploads/{upload_id}": "for senders of tus that know no other method",
     "GET /healthz": "for whatever restarts processes; `instance.readiness` says more",
 }

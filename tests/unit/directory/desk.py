@@ -10,7 +10,7 @@ from typing import Any
 from services.directory.config import DirectorySettings
 from services.directory.domain.accounts import Admit, Recognised, everybody
 from services.directory.handlers.first_start import FirstStart
-from services.directory.ports import Attempts, GroupGrants, Register, Sessions
+from services.directory.ports import Attempts, GroupGrants, IdentityProvider, Register, Sessions
 from services.directory.wiring import Outside, assemble
 from shared.core.errors import OdstError
 from shared.testing.fakes.accounts import FakeAccount, FakeAccounts
@@ -21,6 +21,7 @@ from tests.unit.directory.directory_fakes import (
     FakeHandOver,
     FakeKeyedRequests,
     FakePasswords,
+    FakePendingLogins,
     FakeRegister,
     FakeSessions,
 )
@@ -63,10 +64,17 @@ class Elsewhere(FakeAccounts):
 class Desk:
     """Handlers, and shorter ways to ask them."""
 
-    def __init__(self, *, sources: Sequence[FakeAccounts] = (), here: tuple[str, ...] = ("Hamburg", "ID"), **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        sources: Sequence[FakeAccounts] = (),
+        here: tuple[str, ...] = ("Hamburg", "ID"),
+        provider: IdentityProvider | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock, self.hand_over, self.passwords = FakeClock(), FakeHandOver(), FakePasswords()
         self.register = FakeRegister()
-        self.here, self.sources = here, list(sources)
+        self.here, self.sources, self.provider = here, list(sources), provider
         self.settings = DirectorySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", instance_name="Hamburg", **settings)
         self.outside = self._outside(self.register, FakeSessions(self.register), FakeAttempts(), FakeGroupGrants())
         self.do = assemble(self.settings, self.outside)
@@ -75,7 +83,17 @@ class Desk:
 
     def _outside(self, register: Register, sessions: Sessions, attempts: Attempts, groups: GroupGrants) -> Outside:
         return Outside(
-            register, sessions, attempts, groups, FakeKeyedRequests(), self.passwords, self.sources, lambda: self.here, self.clock
+            register,
+            sessions,
+            attempts,
+            groups,
+            FakeKeyedRequests(),
+            self.passwords,
+            self.sources,
+            lambda: self.here,
+            self.clock,
+            FakePendingLogins(),
+            self.provider,
         )
 
     def authorize(self, token: str, right: str) -> dict[str, Any]:

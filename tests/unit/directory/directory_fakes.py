@@ -14,6 +14,7 @@ from services.directory.domain.audit import Entry, Kept
 from services.directory.domain.checkpoints import KeptCheckpoint, KeptReceipt
 from services.directory.domain.groups import GroupGrant
 from services.directory.domain.keyed_requests import KeyedRequest
+from services.directory.domain.pending_logins import MOST, MOST_FROM_ADDRESS, PendingLogin
 from services.directory.domain.people import Credentials, Everybody, Person
 from services.directory.domain.search import Search
 from services.directory.domain.sessions import Session
@@ -57,9 +58,13 @@ class FakeRegister:
         """Who has, or had, this name."""
         return next((person for person in self.kept_people.values() if person.key == key), None)
 
+    def known_as(self, subject: str) -> Person | None:
+        """Who has, or had, this subject."""
+        return next((person for person in self.kept_people.values() if person.subject == subject), None)
+
     def add_person(self, person: Person) -> bool:
         """Keep somebody new."""
-        if self.named(person.key) is not None:
+        if self.named(person.key) is not None or (person.subject is not None and self.known_as(person.subject) is not None):
             return False
         self.kept_people[person.person_id] = person
         return True
@@ -161,6 +166,10 @@ class FakeAttempts:
             self.kept |= {key: rule.after_failure(self.kept.get(key), now) for key, rule in rules.items()}
         return wait
 
+    def wait(self, rules: Mapping[str, Rule], now: dt.datetime) -> dt.timedelta:
+        """How long an attempt would have to wait."""
+        return max(rule.wait(self.kept.get(key), now) for key, rule in rules.items())
+
     def forget(self, key: str) -> None:
         """Remember nothing under this key."""
         self.kept.pop(key, None)
@@ -168,6 +177,29 @@ class FakeAttempts:
     def give_back(self, rules: Mapping[str, Rule]) -> None:
         """One attempt did not fail."""
         self.kept |= {key: rule.after_success(self.kept[key]) for key, rule in rules.items() if key in self.kept}
+
+
+@dataclass
+class FakePendingLogins:
+    """`PendingLogins` in memory."""
+
+    kept: dict[str, PendingLogin] = field(default_factory=dict)
+
+    def add(self, login: PendingLogin, created_before: dt.datetime) -> bool:
+        """Keep a new one, unless there are too many."""
+        self.kept = {key: one for key, one in self.kept.items() if one.created >= created_before}
+        if len(self.kept) >= MOST or sum(one.address == login.address for one in self.kept.values()) >= MOST_FROM_ADDRESS:
+            return False
+        self.kept[login.state_sha256] = login
+        return True
+
+    def take(self, state_sha256: str, secret_sha256: str, created_after: dt.datetime) -> PendingLogin | None:
+        """Remove one, and return it if it is young enough."""
+        found = self.kept.get(state_sha256)
+        if found is None or found.secret_sha256 != secret_sha256:
+            return None
+        del self.kept[state_sha256]
+        return found if found.created > created_after else None
 
 
 @dataclass

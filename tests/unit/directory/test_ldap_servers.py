@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from services.directory.adapters.deadlines import Deadline, addresses
 from services.directory.adapters.ldap_connection import Found
 from services.directory.adapters.ldap_entries import is_disabled, names_of
 from services.directory.adapters.ldap_plan import Endpoint, LdapPlan
 from services.directory.adapters.ldap_reasons import PASSWORD_POLICY, refusal_of
-from services.directory.adapters.ldap_servers import Deadline, Ring, addresses
+from services.directory.adapters.ldap_servers import Ring
 
 ONE, TWO = Endpoint("one", 636, tls=True), Endpoint("two", 636, tls=True)
 
@@ -87,7 +88,7 @@ def test_a_deadline_is_shared_and_then_over() -> None:
 def test_a_name_that_nobody_knows_is_an_error_of_the_system(host: str) -> None:
     """Never another one, whatever the name looks like."""
     with pytest.raises(OSError):  # noqa: PT011 - each system has its own words
-        addresses(Endpoint(host, 636, tls=True), 30)
+        addresses(host, 636, 30)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_reading_the_log_is_told_once_in_a_while_and_an_export_each_time(tmp_pat
 
 
 def test_every_changing_call_has_a_name_of_its_own(tmp_path: Path) -> None:
-    """In the log two operations are never mistaken for each other; only an upload has two ways."""
+    """In the log two operations are never mistaken for each other; only an upload has two ways. Who is nobody yet is refused."""
     app = gateway(tmp_path).client.application
     told: dict[str, set[str]] = {}
     for rule in app.url_map.iter_rules():
@@ -162,7 +162,8 @@ def test_every_changing_call_has_a_name_of_its_own(tmp_path: Path) -> None:
                 told.setdefault(act.operation, set()).add(f"{method} {rule.rule}")
 
     uploads = {"PUT /api/v1/packages/<name:name>", "POST /api/v1/packages"}
-    assert {operation: calls for operation, calls in told.items() if len(calls) > 1} == {"upload": uploads}
+    assert {operation: calls for operation, calls in told.items() if len(calls) > 1 and operation != "refused"} == {"upload": uploads}
+    assert {call.partition(" /api/v1/session")[2] for call in told["refused"]} == {"", "/oidc", "/oidc/callback"}
 
 
 def test_whom_directory_refused_is_told_to_the_log_and_to_nobody_else(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.unit.gateway.gateway_fakes import Asker, ToldServices, a_gateway
 
 NOT_KEYED = {
     "POST /api/v1/session": "nobody is known yet to whom the key could belong; a session that nobody has ends by itself",
+    "POST /api/v1/session/oidc": "as above; what was begun and is not finished is forgotten after ten minutes",
+    "POST /api/v1/session/oidc/callback": "as above; an answer of the provider opens one session",
     "POST /api/v1/session/password": "knows the present password, which is another one the second time",
     "POST /api/v1/packages": "bytes that are here already make no second package",
     "POST /api/v1/uploads": "an upload without bytes publishes nothing, and expires by itself",
@@ -35,6 +37,7 @@ NOT_KEYED = {
     "POST /api/v1/people/{reference}/disable": "disabled is disabled",
     "POST /api/v1/people/{reference}/enable": "active is active",
     "POST /api/v1/directory/test": "changes nothing",
+    "POST /api/v1/directory/oidc/test": "changes nothing",
     "POST /api/v1/audit/verify": "changes nothing",
 }
 """POSTs that make nothing new when they come twice, or cannot have a key."""

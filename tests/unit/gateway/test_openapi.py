@@ -15,7 +15,11 @@ from services.api_gateway.http.reading_page import as_code, breakable, by_subjec
 from shared.contracts.admin.base import Problem
 from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
 
-OPEN_DOORS = {"GET /api/v1/docs", "GET /api/v1/openapi.json", "GET /healthz", "GET /readyz", "POST /api/v1/session"}
+OPEN_DOORS = {
+    *("GET /api/v1/docs", "GET /api/v1/openapi.json", "GET /healthz", "GET /readyz"),
+    *("POST /api/v1/session", "GET /api/v1/session/ways"),
+    *(f"{method} /api/v1/session/oidc{end}" for method in ("GET", "POST") for end in ("", "/callback")),
+}
 """Described doors that need no token."""
 NOT_DESCRIBED = {"/api/v1/packages", "/api/v1/docs/<path:filename>"}
 """A PUT without a name, which only says what is missing; and the style of the page."""
