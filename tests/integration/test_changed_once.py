@@ -14,6 +14,7 @@ import pytest
 from services.directory.adapters.register import DatabaseRegister
 from services.directory.handlers.people import PasswordRules, PeopleHandlers
 from services.replication.adapters.peers import SqlPeers
+from services.replication.adapters.schema import invitations
 from services.replication.handlers.relations import RelationsHandlers
 from services.storage.adapters.catalogue import SqlCatalogue
 from services.storage.config import StorageSettings
@@ -24,6 +25,8 @@ from shared.core.staging import Stages
 from shared.core.versions import PACKAGE, PEER, PERSON, version_of
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Vault
 from shared.testing.builders import a_package, a_peer, signed
 from shared.testing.fakes.clock import NOON, FakeClock
 from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, FakeToldFile
@@ -70,13 +73,18 @@ def test_of_two_administrators_one_changes_a_person(kind: str, new_database: Cal
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_two_administrators_one_changes_a_peer(kind: str, new_database: Callable[[str], str]) -> None:
+def test_of_two_administrators_one_changes_a_peer(kind: str, new_database: Callable[[str], str], tmp_path: Path) -> None:
     """What it may see, and what it may do, are not mixed up of two decisions."""
     url, peer = new_database(kind), a_peer()
+    secrets = SecretColumn(Vault.load_or_create(tmp_path / "vault.keys"), "replication", invitations.c.encrypted_proof_key)
     with migrated("replication", url) as first, closing(Database(url)) as second:
         desks = [
             RelationsHandlers(
-                SqlPeers(one, outbox_of("replication", one)), FakeStorageService(), lambda: NOON, Stages(("test", "production")), list
+                SqlPeers(one, outbox_of("replication", one), secrets),
+                FakeStorageService(),
+                lambda: NOON,
+                Stages(("test", "production")),
+                list,
             )
             for one in (first, second)
         ]
