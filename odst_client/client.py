@@ -41,7 +41,7 @@ class Client:
         instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, unsubscribe, deliveries
-        events        types, type
+        events        stream, follow, types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory, try_oidc
         account       ways, log_in, begin_oidc, finish_oidc, show, log_out, change_password, sessions, end

@@ -1,22 +1,69 @@
-"""Events: what can happen at an instance."""
+"""Events: as they happen, and what can happen."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from cli import output
 from cli.session import Session, with_session
-from shared.contracts.admin.events import EventTypeDescription
+from shared.contracts.admin.events import EventTypeDescription, LiveEvent
 
 _COLUMNS = ("type", "meaning", "dispatched_by", "to_subscribers", "right")
 _FIELDS = ("type", "group", "meaning", "dispatched_by", "exchange", "to_subscribers", "right")
 
 
-@click.group()
-def events() -> None:
-    """Events of the instance."""
+@click.group(invoke_without_command=True)
+@click.option("-f", "--follow", is_flag=True, help="Show what happens from now on, until Ctrl-C; what breaks off is connected again.")
+@click.option("--type", "types", multiple=True, metavar="PATTERN", help="Only these: package.published, or package.*; repeatable.")
+@click.option("--name", "names", multiple=True, help="Only about packages of this name; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="Only about packages with this staging tag; repeatable.")
+@click.option("--after", metavar="ID", help="Only what happened after this event.")
+@with_session
+def events(
+    session: Session, *, follow: bool, types: tuple[str, ...], names: tuple[str, ...], tags: tuple[str, ...], after: str | None
+) -> None:
+    """Show events of the instance, one line each: those that it still knows, or with --follow, those that happen."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    wish: dict[str, Any] = {"types": types, "names": names, "tags": tags, "after": after}
+    found = session.client.events.follow(**wish) if follow else session.client.events.stream(**wish, live=False)
+    with _ending_cleanly():
+        _print_all(session, found)
+
+
+def _print_all(session: Session, found: Iterator[LiveEvent]) -> None:
+    for event in found:
+        line = json.dumps(output.plain(event), ensure_ascii=False) if session.as_json else _line(event)
+        print(line, flush=True)
+
+
+def _line(event: LiveEvent) -> str:
+    told = "  ".join(f"{key}={_plain(value)}" for key, value in event.data.items() if value is not None)
+    return f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.type}  {told}"
+
+
+def _plain(value: Any) -> str:
+    text = value if isinstance(value, str) and value.isprintable() and " " not in value else json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else ascii(text)
+
+
+@contextlib.contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Ctrl-C is how following ends; and whoever reads what we print may go first, as `head` does."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        # Python writes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @events.command("types")

@@ -12,6 +12,7 @@ from services.api_gateway.app import create_app
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import refusals
 from services.api_gateway.http.closing import PatientWorker, closing_when_asked
+from services.api_gateway.live.live import Live
 from shared.runtime.logging import configure
 from shared.runtime.settings import ConfigurationError
 
@@ -24,6 +25,7 @@ class Gateway(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: ApiGatewaySettings) -> None:
         """Nothing is opened before `run`."""
         self.settings = settings
+        self.live: Live
         super().__init__()
 
     def load_config(self) -> None:
@@ -53,6 +55,8 @@ class Gateway(BaseApplication):  # type: ignore[misc]
         refusals.install()
         app = create_app(self.settings)
         atexit.register(app.extensions["odst_acts"].flush)
+        self.live = app.extensions["odst_live"]
+        self.live.start()
         return closing_when_asked(app)
 
 

@@ -12,6 +12,7 @@ from flask.json.provider import DefaultJSONProvider
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import (
     admin,
+    admin_events,
     auth,
     dead_letters,
     downloads,
@@ -30,6 +31,7 @@ from services.api_gateway.http import (
 from services.api_gateway.http.acts import Acts
 from services.api_gateway.http.addresses import Addresses
 from services.api_gateway.http.cookies import SessionCookie
+from services.api_gateway.live.live import Live
 from services.api_gateway.outside import Outside
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bus.rpc import RpcClient
@@ -44,14 +46,16 @@ _QUIET = ("/healthz", "/readyz", "/metrics")
 
 def create_app(settings: ApiGatewaySettings) -> Flask:
     """The gateway as configured. Opens no connection yet."""
+    services = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds)
     return assemble(
         Outside(
             settings,
-            RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds),
+            services,
             FilesystemByteStore(settings.layout, free_floor_bytes=settings.free_space_floor_mib << 20),
             InstanceKey.load_or_create(settings.layout),
             DeadLetters(settings.amqp_uri, settings.broker_timeout_seconds),
             SpoolingDispatcher(settings.bus.publisher("api_gateway"), settings.layout.unsaid),
+            Live(settings, services),
         )
     )
 
@@ -75,6 +79,8 @@ def assemble(outside: Outside) -> Flask:
     app.register_blueprint(uploads.doors(outside.services, outside.store, guard))
     app.register_blueprint(tus.doors(outside.services, outside.store, outside.settings, guard))
     app.register_blueprint(admin.doors(outside.services, outside.settings, guard, cookie))
+    app.extensions["odst_live"] = outside.live
+    app.register_blueprint(admin_events.doors(outside.live, guard))
     app.register_blueprint(dead_letters.doors(outside.dead_letters, guard))
     app.register_blueprint(downloads.doors(outside.services, outside.store, outside.settings))
     app.register_blueprint(peers.doors(outside.services, outside.store, outside.key, outside.settings))

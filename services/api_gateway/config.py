@@ -32,6 +32,17 @@ class ApiGatewaySettings(Settings):
     api_calls_per_minute_from_address: Annotated[int, Field(ge=0, le=1_000_000)] = 12_000
     """Most calls of the Admin API from one address in a minute; 0 is no limit."""
 
+    events_kept: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    """Latest events that are kept in memory, for whoever follows them and comes back; at most 8 MiB of them."""
+    events_readers: Annotated[int, Field(ge=1, le=800)] = 300
+    """Most streams of live events at once."""
+    events_readers_per_person: Annotated[int, Field(ge=1, le=800)] = 150
+    """Most streams of live events of one person at once."""
+    events_heartbeat_seconds: Annotated[float, Field(ge=0.2, le=30)] = 15
+    """A stream of live events in which nothing happens shows so often that it lives."""
+    events_recheck_seconds: Annotated[float, Field(ge=0.2, le=30)] = 20
+    """How often it is asked whether those who follow live events still may."""
+
     @field_validator("metrics_networks", "trusted_proxies", mode="after")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:

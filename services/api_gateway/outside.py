@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.live.live import Live
 from services.api_gateway.ports import Events, Services
 from shared.runtime.bus.dead_letters import DeadLetters
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -21,3 +22,4 @@ class Outside:
     key: InstanceKey
     dead_letters: DeadLetters
     events: Events
+    live: Live

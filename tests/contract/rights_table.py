@@ -56,6 +56,7 @@ RIGHTS: dict[str, str] = {
     "GET /api/v1/dead-letters": "view",
     "POST /api/v1/dead-letters/replay": "administer",
     "DELETE /api/v1/dead-letters/<>": "administer",
+    "GET /api/v1/events": "view",
     "GET /api/v1/event-types": "view",
     "GET /api/v1/event-types/<>": "view",
     "GET /api/v1/subscriptions": "view",

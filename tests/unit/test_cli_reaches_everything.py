@@ -55,6 +55,7 @@ EVERYTHING = [
     ["dead-letters", "list"],
     ["dead-letters", "replay"],
     ["dead-letters", "discard", "7"],
+    ["events"],
     ["events", "types"],
     ["events", "types", "package.published.v1"],
     ["subscribe", "http://x", "--events", "*"],

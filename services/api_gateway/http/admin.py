@@ -8,7 +8,6 @@ from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import (
     admin_audit,
     admin_directory,
-    admin_events,
     admin_mesh,
     admin_oidc,
     admin_packages,
@@ -42,7 +41,6 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
     api.register_blueprint(admin_audit.doors(services, guard))
     api.register_blueprint(admin_directory.doors(services, guard))
-    api.register_blueprint(admin_events.doors(guard))
     api.register_blueprint(admin_people.doors(services, guard))
     api.register_blueprint(admin_settings.doors(services, settings, guard))
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -14,6 +15,26 @@ from services.api_gateway.ports import Services
 from shared.core.errors import Forbidden, Unauthenticated
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token or a session, as directory knows it. Can be asked about again while an answer is still being sent."""
+
+    method: str
+    argument: str
+    fingerprint: str = field(repr=False)
+
+    def principal(self, services: Services, right: str) -> dict[str, Any]:
+        """What directory says of whose it is.
+
+        Raises:
+            Unauthenticated: if it is none, or none any more.
+            Forbidden: if it does not give this right.
+        """
+        arguments: dict[str, Any] = {self.argument: self.fingerprint, "right": right}
+        found: dict[str, Any] = services.call("directory", self.method, **arguments)
+        return found
 
 
 class Guard:
@@ -41,26 +62,33 @@ class Guard:
 
         return decorate
 
+    def credential(self) -> Credential:
+        """With which the present request comes.
+
+        Raises:
+            Unauthenticated: if it comes with none.
+            Forbidden: CSRF_REFUSED.
+        """
+        return self._token() if "Authorization" in request.headers else self._session()
+
     def _admit(self, right: str) -> None:
         try:
-            principal = self._by_token(right) if "Authorization" in request.headers else self._by_session(right)
+            principal = self.credential().principal(self._services, right)
         except Forbidden as error:
             g.refused = error.who
             raise
         g.principal, g.person, g.within = principal, principal["person"], principal.get("within")
         structlog.contextvars.bind_contextvars(person=principal["person"])
 
-    def _by_token(self, right: str) -> dict[str, Any]:
+    def _token(self) -> Credential:
         kind, _, token = request.headers["Authorization"].partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise Unauthenticated("send an API token: Authorization: Bearer <token>")
-        found: dict[str, Any] = self._services.call("directory", "authorize", token_sha256=sha256(token.strip()), right=right)
-        return found
+        return Credential("authorize", "token_sha256", sha256(token.strip()))
 
-    def _by_session(self, right: str) -> dict[str, Any]:
+    def _session(self) -> Credential:
         text = self._cookie.text()
         if text is None:
             raise Unauthenticated("send an API token (Authorization: Bearer <token>), or log in (POST /api/v1/session)")
         self._cookie.check(text)
-        found: dict[str, Any] = self._services.call("directory", "authorize_session", session_sha256=sha256(text), right=right)
-        return found
+        return Credential("authorize_session", "session_sha256", sha256(text))

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -20,6 +20,11 @@ _LINGER_SECONDS = 2.0
 _BLOCK = 1 << 18
 _SILENCE_SECONDS = 60
 """A client that is expected to send and does not for so long loses its thread."""
+
+GOES_ON = "odst.goes_on"
+"""In the environment of a request whose answer goes on after its thread has left: see `live`."""
+CONNECTION = "gunicorn.socket"
+"""And this is where it goes."""
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -31,9 +36,26 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """One request; a connection that ends with it is emptied here, in its own thread."""
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SILENCE_SECONDS, 0))
         kept = super().handle(conn)
+        if self.app.live.hand_over(conn.sock):
+            conn.sock = socket.socket()  # what gunicorn closes: the connection lives on without it
+            return False
         if kept is False:
             linger(conn.sock)
         return kept
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: streams end at once, so that nobody waits for them."""
+        self.app.live.stop()
+        super().handle_exit(sig, frame)
+
+
+def _head_of(body: Iterable[bytes], response: Any) -> Iterator[bytes]:
+    """Let gunicorn send the header fields, but not the end of the last chunk: whoever takes the connection over sends chunks too."""
+    try:
+        yield b""
+        response.chunked = False
+    finally:
+        getattr(body, "close", lambda: None)()
 
 
 def linger(connection: socket.socket, seconds: float = _LINGER_SECONDS) -> None:
@@ -58,6 +80,7 @@ def closing_when_asked(application: Application) -> Application:
                 start_response.__self__.force_close()  # type: ignore[attr-defined]  # gunicorn's Response
             return start_response(status, headers, *rest)
 
-        return application(environ, start)
+        body = application(environ, start)
+        return _head_of(body, start_response.__self__) if environ.get(GOES_ON) else body  # type: ignore[attr-defined]
 
     return wrapped

@@ -66,7 +66,10 @@ class PackageHandlers:
             package = changes.package(package_id)
             if package is None or package.state is not PackageState.WANTED:
                 return
-            changes.dispatch(events.PackageQuarantinedV1(package_id=package_id, name=package.name, code=code, reason=reason[:500]))
+            told = events.PackageQuarantinedV1(
+                package_id=package_id, name=package.name, code=code, reason=reason[:500], tags=tuple(sorted(package.tags))
+            )
+            changes.dispatch(told)
             round_.apply(package.name, [package.quarantined(code, reason[:500])])
         if incoming_id:
             self.store.quarantine(incoming_id, {"package_id": package_id, "name": package.name, "code": code, "reason": reason})

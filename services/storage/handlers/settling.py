@@ -108,7 +108,11 @@ class Round:
             return replace(package, bytes_here=True)
         log.error("package_quarantined", package_id=package.package_id, code=ManifestInvalid.default_code, reason=fault)
         told = events.PackageQuarantinedV1(
-            package_id=package.package_id, name=package.name, code=ManifestInvalid.default_code, reason=fault[:500]
+            package_id=package.package_id,
+            name=package.name,
+            code=ManifestInvalid.default_code,
+            reason=fault[:500],
+            tags=tuple(sorted(package.tags)),
         )
         self.changes.dispatch(told)
         return package.quarantined(ManifestInvalid.default_code, fault[:500])
@@ -155,7 +159,7 @@ def _consequences(before: Package | None, after: Package, policy: str) -> Iterat
         yield _published(after, current=False)
     elif after.state in _WITHDRAWN and was in (PackageState.PUBLISHED, PackageState.WANTED):
         policy = GonePolicy.HIDE.value if after.is_refused and policy == GonePolicy.KEEP else policy
-        yield events.PackageWithdrawnV1(package_id=after.package_id, name=after.name, policy=policy)
+        yield events.PackageWithdrawnV1(package_id=after.package_id, name=after.name, policy=policy, tags=tuple(sorted(after.tags)))
 
 
 def _published(package: Package, *, current: bool) -> events.PackagePublishedV1:
@@ -167,12 +171,15 @@ def _published(package: Package, *, current: bool) -> events.PackagePublishedV1:
         origin=str(package.manifest.origin),
         received_from=package.received_from,
         current=current,
+        tags=tuple(sorted(package.tags)),
     )
 
 
 def wanted(package: Package) -> events.PackageWantedV1:
     """What replication is told."""
-    return events.PackageWantedV1(package_id=package.package_id, name=package.name, size=package.manifest.size)
+    return events.PackageWantedV1(
+        package_id=package.package_id, name=package.name, size=package.manifest.size, tags=tuple(sorted(package.tags))
+    )
 
 
 def feed_row(package: Package) -> FeedRow:

@@ -1,10 +1,37 @@
-"""Events in the Admin API: the catalogue of what can happen."""
+"""Events in the Admin API: live, and the catalogue of what can happen."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from shared.contracts.admin.base import Answer
+from pydantic import Field, StringConstraints
+
+from shared.contracts.admin.base import Answer, Query, Time
+
+_List = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+
+
+class EventsQuery(Query):
+    """Which events are followed; all that is given must be so."""
+
+    types: Annotated[_List | None, Field(description="types or patterns such as `package.*`, with commas")] = None
+    names: Annotated[_List | None, Field(description="of packages, with commas")] = None
+    tags: Annotated[_List | None, Field(description="of packages: staging tags with commas; one of them is enough")] = None
+    after: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=200), Field(description="as Last-Event-ID, for who cannot send that")
+    ] = None
+    live: Annotated[bool, Field(description="false: what is known, and then the end")] = True
+
+
+class LiveEvent(Answer):
+    """An event as it is told, or a message about the stream: `events.lost` and `events.ended`, with `reason` and `detail` in `data`."""
+
+    id: str
+    type: str
+    source: str
+    time: Time
+    correlation_id: str
+    data: dict[str, Any]
 
 
 class EventType(Answer):

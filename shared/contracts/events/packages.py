@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.events.base import Event, Id, Sha1, Sha256, Size, Tag
 from shared.core.staging import MAX_TAGS
 
+PackageTags = Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] | None
+
 
 class FileDigests(BaseModel):
     """What hashing found out about one file."""
@@ -65,6 +67,8 @@ class PackagePublishedV1(Event):
     """Instance id of the peer whose manifest brought it here; none for a local upload."""
     current: bool = True
     """False if another package of greater precedence has the name already: these bytes are here, and clients get the other's."""
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PackageWantedV1(Event):
@@ -75,6 +79,8 @@ class PackageWantedV1(Event):
     package_id: Id
     name: str
     size: Size
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PackageAssembledV1(Event):
@@ -119,6 +125,8 @@ class PackageQuarantinedV1(Event):
     name: str
     code: str
     reason: str
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class TransferSuspectV1(Event):
@@ -153,6 +161,8 @@ class PackageDeletedV1(Event):
     name: str
     author: str
     person: str
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PackageRestoredV1(Event):
@@ -164,6 +174,8 @@ class PackageRestoredV1(Event):
     name: str
     author: str
     person: str
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PackageRaisedV1(Event):
@@ -175,6 +187,8 @@ class PackageRaisedV1(Event):
     name: str
     author: str
     person: str
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PackageWithdrawnV1(Event):
@@ -186,6 +200,8 @@ class PackageWithdrawnV1(Event):
     name: str
     policy: str
     """What became of the bytes: keep, hide or remove."""
+    tags: PackageTags = None
+    """The staging tags that it has; null if an earlier version said this."""
 
 
 class PromotionRequestedV1(Event):

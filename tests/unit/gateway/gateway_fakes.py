@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from services.api_gateway.app import assemble
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.live.live import Live
 from services.api_gateway.outside import Outside
 from shared.contracts.events import Event
 from shared.core.layout import Layout
@@ -93,4 +94,6 @@ def a_gateway(folder: Path, services: ToldServices, **settings: Any) -> Asker:
     configured = ApiGatewaySettings(amqp_uri=AMQP, data=folder, **settings)
     store = FilesystemByteStore(Layout(folder), free_floor_bytes=0)
     events = ToldEvents()
-    return Asker(assemble(Outside(configured, services, store, key, DeadLetters(AMQP, 1.0), events)), key, events)
+    return Asker(
+        assemble(Outside(configured, services, store, key, DeadLetters(AMQP, 1.0), events, Live(configured, services))), key, events
+    )
