@@ -26,14 +26,12 @@ _FIELDS = ("type", "group", "meaning", "dispatched_by", "exchange", "to_subscrib
 @click.option("--tag", "tags", multiple=True, help="Only about packages with this staging tag; repeatable.")
 @click.option("--after", metavar="ID", help="Only what happened after this event.")
 @with_session
-def events(
-    session: Session, *, follow: bool, types: tuple[str, ...], names: tuple[str, ...], tags: tuple[str, ...], after: str | None
-) -> None:
+def events(session: Session, /, *, follow: bool, after: str | None, **wishes: tuple[str, ...]) -> None:
     """Show events of the instance, one line each: those that it still knows, or with --follow, those that happen."""
     if click.get_current_context().invoked_subcommand is not None:
         return
-    wish: dict[str, Any] = {"types": types, "names": names, "tags": tags, "after": after}
-    found = session.client.events.follow(**wish) if follow else session.client.events.stream(**wish, live=False)
+    asked = session.client.events
+    found = asked.follow(**wishes, after=after) if follow else asked.stream(**wishes, after=after, live=False)
     with _ending_cleanly():
         _print_all(session, found)
 

@@ -17,7 +17,8 @@ Made from `shared/contracts` by `make schemas`; do not edit.
 Every event that an instance says of itself, and how to have it:
 
 - posted to a webhook: `odst subscribe` ([admin-api](admin-api.md#the-instance)), for those that are marked so
-- from the broker itself: see the exchange of each
+- live, over HTTP: `GET /api/v1/events` ([admin-api](admin-api.md#live-events)), `odst events --follow`, or `client.events.follow()`
+- from the broker itself: [amqp](amqp.md)
 
 The same for programs is `GET /api/v1/event-types` and `/api/v1/event-types/<type>`; at the command line, `odst events types`.
 

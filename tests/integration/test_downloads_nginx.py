@@ -18,6 +18,7 @@ import requests
 
 from shared.runtime.broker import PrivateBroker
 from shared.testing import raw_http
+from shared.testing.event_stream import Follower
 from shared.testing.instance import Instance, free_port
 from shared.testing.peer import TestPeer
 from shared.testing.tus import PART, create, offset_of
@@ -264,3 +265,13 @@ def test_peers_speak_through_it(front: Front, instance: Instance) -> None:
     assert "Transfer-Encoding" not in part.headers
     assert part.content == DATA[MIB:]
     assert (feed.status, len(json.loads(feed.body)["items"])) == (200, 1)
+
+
+def test_live_events_go_through_as_they_come(instance: Instance, front: Front) -> None:
+    """Nginx holds nothing back: the stream begins at once, and an event is there while it stays open."""
+    with Follower(front.url, instance.token, "?types=package.published") as follower:
+        wait_for(lambda: follower.got, "the stream begins")
+        instance.uploaded(instance.upload("Live.pkg", b"live"))
+
+        assert follower.wait("package.published.v1", name="Live.pkg")
+        assert not follower.ended.is_set()

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read_query, split
 from services.api_gateway.http.closing import CONNECTION, GOES_ON
-from services.api_gateway.http.describing import described
+from services.api_gateway.http.describing import STREAM, described
 from services.api_gateway.live.live import Live, Way
 from services.api_gateway.live.wishes import Allowed, Wish
 from shared.contracts.admin.events import EventsQuery, EventTypeDescription, EventTypeList
@@ -18,7 +18,6 @@ from shared.contracts.events import ALL
 from shared.contracts.patterns import checked_patterns
 from shared.core.errors import InvalidInput, NotFound
 
-STREAM = "text/event-stream"
 _HEADERS = {"Content-Type": STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
 _LAST = "Last-Event-ID"
 _MOST_WISHES = 100

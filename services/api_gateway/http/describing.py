@@ -21,6 +21,7 @@ from shared.contracts.admin.base import Answer, Body, Query
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE = "odst_description"
 BYTES = "application/octet-stream"
+STREAM = "text/event-stream"
 JSON = "application/json"
 
 

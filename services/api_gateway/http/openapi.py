@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from services.api_gateway.http.describing import BYTES, JSON, Description, described, description_of, right_of
+from services.api_gateway.http.describing import BYTES, JSON, STREAM, Description, described, description_of, right_of
 from services.api_gateway.http.reading_page import FILTERS
 from shared.contracts.admin.base import Problem
 from shared.contracts.admin.instance import ApiDocument
@@ -151,7 +151,7 @@ def _answer(status: int, what: Any) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _MEANINGS.get(status, "done")}
     if isinstance(what, str | tuple):
         media = (what,) if isinstance(what, str) else what
-        answer["content"] = {one: {} if one == BYTES else {"schema": {"type": "string"}} for one in media}
+        answer["content"] = {one: {} if one in (BYTES, STREAM) else {"schema": {"type": "string"}} for one in media}
     elif what is not None:
         answer["content"] = {JSON: {"schema": what.__name__}}
     return answer

@@ -19,11 +19,9 @@ from typing import Any
 from services.api_gateway.live.reader import Reader
 from services.api_gateway.live.ring import Ring
 from services.api_gateway.live.told import Told, comment, lost
-from shared.runtime.logging import get_logger
+from shared.runtime.threads import Turning
 
-log = get_logger(__name__)
 _TICK_SECONDS = 1.0
-_PAUSE_SECONDS = 0.2
 _STOPPING_SECONDS = 2.0
 
 
@@ -41,22 +39,21 @@ class Hub:
             os.set_blocking(end, False)
         self._is_rung = False
         self._readers: dict[Reader, socket.socket] = {}
-        self._thread = threading.Thread(target=self._run, name="live-events", daemon=True)
-        self._stopping = False
+        self._turning = Turning("live-events", self._turn, self._say_farewell)
 
     def start(self) -> None:
         """Begin to write."""
         self._selector.register(self._bell, selectors.EVENT_READ)
-        self._thread.start()
+        self._turning.start()
 
     @property
     def running(self) -> bool:
         """Whether somebody would write."""
-        return self._thread.is_alive() and not self._stopping
+        return self._turning.running
 
     def stop(self) -> None:
         """Say to all readers that this ends. Returns at once."""
-        self._stopping = True
+        self._turning.stop()
         self._ring_bell()
 
     def look(self, act: Callable[[Ring], Any]) -> Any:
@@ -107,17 +104,8 @@ class Hub:
             with contextlib.suppress(OSError):
                 os.write(self._rung, b"\0")
 
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                self._turn()
-            except Exception as error:
-                log.exception("live_events_turn_failed", error=type(error).__name__)
-                time.sleep(_PAUSE_SECONDS)
-        self._say_farewell()
-
     def _turn(self) -> None:
-        for key, _ in self._selector.select(_TICK_SECONDS):
+        for key, _ in self._selector.select(min(_TICK_SECONDS, self._heartbeat)):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 64)

@@ -15,9 +15,9 @@ from services.api_gateway.live.hub import Hub
 from services.api_gateway.live.reader import Reader, Start
 from services.api_gateway.live.ring import Ring
 from services.api_gateway.live.seats import Seats
-from services.api_gateway.live.told import Told, lost, position
+from services.api_gateway.live.told import lost, position
 from services.api_gateway.live.watching import Credential, Verdict, Watch
-from services.api_gateway.live.wishes import Allowed, Wish
+from services.api_gateway.live.wishes import Allowed, Wish, is_for
 from services.api_gateway.ports import Services
 from shared.core.errors import OdstError
 from shared.runtime.bus.listening import Ear
@@ -95,7 +95,7 @@ class Live:
 
         def pick(ring: Ring) -> bytes:
             start = _start(ring, after, from_start=True)
-            return start.opening + b"".join(one.frame for one in ring.since(start.place) if _is_for(allowed, wish, one))
+            return start.opening + b"".join(one.frame for one in ring.since(start.place) if is_for(one, allowed, wish))
 
         found: bytes = self._hub.look(pick)
         return found
@@ -148,10 +148,6 @@ def _refuse(reader: Reader, now: float, *, error: OdstError) -> None:
 
 def _allow(reader: Reader, now: float, *, allowed: Allowed) -> None:
     reader.allow(allowed, now)
-
-
-def _is_for(allowed: Allowed, wish: Wish, one: Told) -> bool:
-    return one.event_id is None or (allowed.lets(one) and wish.wants(one))
 
 
 def _start(ring: Ring, after: str | None, *, from_start: bool) -> Start:

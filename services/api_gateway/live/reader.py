@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.api_gateway.live.ring import Ring
-from services.api_gateway.live.told import ENDED, Told, about_stream, comment, position
-from services.api_gateway.live.wishes import Allowed, Wish
+from services.api_gateway.live.told import ENDED, about_stream, comment, position
+from services.api_gateway.live.wishes import Allowed, Wish, is_for
+from shared.runtime.logging import get_logger
 
+log = get_logger(__name__)
 PORTION_BYTES: Final = 32 * 1024
 """So much is on its way at once, and one event more."""
 SOCKET_BYTES: Final = 64 * 1024
@@ -88,6 +90,7 @@ class Reader:
     def end(self, reason: str, detail: str, now: float) -> None:
         """Say why, and cut the connection."""
         if not self.ending:
+            log.info("live_reader_cut", person=self.allowed.person, reason=reason)
             self._due = [about_stream(ENDED, reason, detail)]
             self._until = now + FAREWELL_SECONDS
 
@@ -151,15 +154,11 @@ class Reader:
             if size >= PORTION_BYTES:
                 break
             self.place += 1
-            if self.may_have(told):
+            if is_for(told, self.allowed, self.wish):
                 found.append(told.frame)
                 size += len(told.frame)
                 self._said_id = told.event_id or self._said_id
         return b"".join(found)
-
-    def may_have(self, told: Told) -> bool:
-        """True if this is for them; what is about the stream is for all."""
-        return told.event_id is None or (self.allowed.lets(told) and self.wish.wants(told))
 
     def _place_if_new(self, ring: Ring) -> bytes:
         """Whoever wants little is told from time to time where they are, so that they are not far behind when they come back."""

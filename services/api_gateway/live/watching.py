@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from services.api_gateway.live.wishes import Allowed
 from shared.core.errors import Forbidden, OdstError, Unauthenticated
 from shared.runtime.logging import get_logger
+from shared.runtime.threads import Turning
 
 log = get_logger(__name__)
 RIGHT = "view"
@@ -39,16 +40,15 @@ class Watch:
         self._services, self._every, self._verdict = services, every_seconds, verdict
         self._watched: dict[Any, Credential] = {}
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live-watch", daemon=True)
+        self._turning = Turning("live-watch", self._turn)
 
     def start(self) -> None:
         """Begin to ask."""
-        self._thread.start()
+        self._turning.start()
 
     def stop(self) -> None:
         """Ask no more. Returns at once."""
-        self._stopping.set()
+        self._turning.stop()
 
     def add(self, key: Any, credential: Credential) -> None:
         """Ask about this from now on."""
@@ -60,8 +60,9 @@ class Watch:
         with self._lock:
             self._watched.pop(key, None)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self._every):
+    def _turn(self) -> None:
+        self._turning.pause(self._every)
+        if not self._turning.stopping:
             self.ask()
 
     def ask(self) -> None:

@@ -43,6 +43,11 @@ class Allowed:
         return self.within is None or not told.about_package or bool(told.tags and not self.within.isdisjoint(told.tags))
 
 
+def is_for(told: Told, allowed: Allowed, wish: Wish) -> bool:
+    """True if somebody is to be told; what is about the stream itself is for all."""
+    return told.event_id is None or (allowed.lets(told) and wish.wants(told))
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a reader asked for; what is empty stands for everything."""

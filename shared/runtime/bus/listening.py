@@ -7,7 +7,7 @@ mark in a second queue, so that the gap is known. After a lost connection, it li
 
 from __future__ import annotations
 
-import threading
+import logging
 from typing import Any, Final, Protocol
 
 import pika
@@ -17,6 +17,7 @@ from pika.exceptions import AMQPError
 from shared.contracts import spine
 from shared.runtime.bus import topology
 from shared.runtime.logging import get_logger
+from shared.runtime.threads import Turning
 
 log = get_logger(__name__)
 MOST_WAITING: Final = 20_000
@@ -46,7 +47,7 @@ class Listener(Protocol):
 class Ear:
     """A thread that listens."""
 
-    def __init__(self, amqp_uri: str, listener: Listener, timeout_seconds: float = 10) -> None:
+    def __init__(self, amqp_uri: str, listener: Listener, timeout_seconds: float = 10, most_waiting: int = MOST_WAITING) -> None:
         """Nothing is connected before `start`."""
         self._parameters = pika.URLParameters(amqp_uri)
         self._parameters.socket_timeout = timeout_seconds
@@ -54,34 +55,33 @@ class Ear:
         self._parameters.blocked_connection_timeout = timeout_seconds
         self._parameters.connection_attempts = 1
         self._parameters.heartbeat = _HEARTBEAT_SECONDS
-        self._listener = listener
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live-ear", daemon=True)
+        self._listener, self._most_waiting = listener, most_waiting
+        self._turning = Turning("live-ear", self._turn)
 
     def start(self) -> None:
-        """Listen from now on."""
-        self._thread.start()
+        """Listen from now on. What pika logs by itself is said here in one line."""
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
+        self._turning.start()
 
     def stop(self) -> None:
         """Listen no more. Returns at once."""
-        self._stopping.set()
+        self._turning.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._listen()
-            except (AMQPError, OSError) as error:
-                reason = str(error) or type(error).__name__
-                log.warning("live_events_deaf", reason=reason[:300])
-                self._listener.deaf(reason)
-                self._stopping.wait(_PAUSE_SECONDS)
+    def _turn(self) -> None:
+        try:
+            self._listen()
+        except (AMQPError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            log.warning("live_events_deaf", reason=reason[:300])
+            self._listener.deaf(reason)
+            self._turning.pause(_PAUSE_SECONDS)
 
     def _listen(self) -> None:
         connection = pika.BlockingConnection(self._parameters)
         try:
             self._attach(connection.channel())
             self._listener.listening()
-            while not self._stopping.is_set():
+            while not self._turning.stopping:
                 connection.process_data_events(time_limit=_TURN_SECONDS)
         finally:
             if connection.is_open:
@@ -89,7 +89,7 @@ class Ear:
 
     def _attach(self, channel: BlockingChannel) -> None:
         marks = channel.queue_declare("", exclusive=True, arguments={"x-queue-type": "classic", "x-max-length": 1}).method.queue
-        queue = channel.queue_declare("", exclusive=True, arguments=_limits(marks)).method.queue
+        queue = channel.queue_declare("", exclusive=True, arguments=_limits(marks, self._most_waiting)).method.queue
         for source in sorted({step.source for step in spine.STEPS}):
             exchange = topology.events_exchange(source)
             channel.exchange_declare(exchange.name, exchange.type, durable=True)
@@ -107,10 +107,10 @@ class Ear:
         channel.basic_ack(method.delivery_tag)
 
 
-def _limits(marks: str) -> dict[str, Any]:
+def _limits(marks: str, most_waiting: int) -> dict[str, Any]:
     return {
         "x-queue-type": "classic",
-        "x-max-length": MOST_WAITING,
+        "x-max-length": most_waiting,
         "x-max-length-bytes": MOST_WAITING_BYTES,
         # Never `reject-publish`: the publishers of the services would be refused what this queue does not take.
         "x-overflow": "drop-head",
