@@ -11,7 +11,7 @@ import requests
 from odst_client.failures import CallFailed
 from odst_client.operations import Group, in_query, operation, operation_of, wish
 from odst_client.sending import BLOCK
-from shared.contracts.admin.audit import AuditEntry, AuditPage, AuditReport, AuditVerification
+from shared.contracts.admin.audit import AcknowledgedRestore, AuditEntry, AuditPage, AuditReport, AuditVerification
 
 
 class Search(TypedDict, total=False):
@@ -72,6 +72,11 @@ class Audit(Group):
             witnesses: whether peers are asked, after the last portion, what they were told of the log.
         """
         return self._read(self.verify, AuditReport, wish(AuditVerification, after=after, witnesses=witnesses))
+
+    @operation("POST", "/api/v1/audit/acknowledge-restore")
+    def acknowledge_restore(self) -> AcknowledgedRestore:
+        """Say that the log was cut by a restored backup: it is guarded from its present end on."""
+        return self._read(self.acknowledge_restore, AcknowledgedRestore)
 
 
 def _query(search: Mapping[str, Any]) -> dict[str, Any]:

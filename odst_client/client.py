@@ -46,7 +46,7 @@ class Client:
         group_grants  all, create, revoke, try_directory, try_oidc
         account       ways, log_in, begin_oidc, finish_oidc, show, log_out, change_password, sessions, end
         tokens        create, all, revoke
-        audit         page, all, export, verify
+        audit         page, all, export, verify, acknowledge_restore
 
     A client may be used by one thread at a time, and as a context manager that ends its connections.
     """

@@ -169,4 +169,16 @@ def _print_found(found: _Found) -> None:
             output.print_table(output.plain_rows(one.faults), _FAULTS, "")
 
 
+@audit.command("acknowledge-restore")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_session
+def acknowledge_restore(session: Session, yes: bool) -> None:
+    """Say that the log is shorter because directory's database was restored from a backup; it is guarded again from its present end."""
+    if not yes:
+        click.confirm("Was the database restored by you or with your knowledge, and have you looked at odst audit verify?", abort=True)
+    found = session.client.audit.acknowledge_restore()
+    ended = f"It had ended with entry {found.remembered}, and ended now with entry {found.number}; peers that know more raise their alarm."
+    session.say(found, f"The audit log is guarded again. {ended}")
+
+
 COMMANDS = (audit,)

@@ -297,6 +297,9 @@ class Head(Protocol):
         What is remembered and is not part of the log (`is_known` says no) is kept: it shows that the log was cut or written anew.
         """
 
+    def put_aside(self, position: Position) -> None:
+        """Keep what is remembered elsewhere, if it still is this: from the next entry on the log is guarded from its present end."""
+
 
 class CheckpointSigner(Protocol):
     """The instance's key, for checkpoints; and who else signed what."""

@@ -242,6 +242,11 @@ class DirectoryService:
         return self.wired.audit.verifying.compare_checkpoints(checkpoints)
 
     @answers
+    def acknowledge_restore(self) -> Any:
+        """The log was cut because its database was restored: guard it from its present end."""
+        return self.wired.audit.checkpointing.acknowledge_restore()
+
+    @answers
     def latest_checkpoint(self) -> Any:
         """What peers are to witness."""
         return self.wired.audit.checkpointing.latest_checkpoint()

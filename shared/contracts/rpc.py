@@ -106,6 +106,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "export_audit": ("after", "limit", "filters"),
         "verify_audit": ("after",),
         "compare_checkpoints": ("checkpoints",),
+        "acknowledge_restore": (),
         "latest_checkpoint": (),
         "keep_receipt": ("peer_id", "envelope"),
         "examine_ldap": ("name",),

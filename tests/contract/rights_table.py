@@ -67,6 +67,7 @@ RIGHTS: dict[str, str] = {
     "GET /api/v1/audit": "audit",
     "GET /api/v1/audit/export": "audit",
     "POST /api/v1/audit/verify": "audit",
+    "POST /api/v1/audit/acknowledge-restore": "administer",
     "GET /api/v1/roles": "view",
     "GET /api/v1/people": "audit",
     "GET /api/v1/people/<>": "audit",

@@ -45,6 +45,7 @@ EVERYTHING = [
     ["audit"],
     ["audit", "export"],
     ["audit", "verify"],
+    ["audit", "acknowledge-restore", "--yes"],
     ["transfers"],
     ["status"],
     ["settings"],

@@ -16,7 +16,7 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
-from shared.contracts.admin.audit import AuditExportQuery, AuditPage, AuditQuery, AuditReport, AuditVerification
+from shared.contracts.admin.audit import AcknowledgedRestore, AuditExportQuery, AuditPage, AuditQuery, AuditReport, AuditVerification
 
 _PORTION = 500
 """Lines that are asked for at once: an export takes that much memory, and no more."""
@@ -69,6 +69,15 @@ def _checking(api: Blueprint, services: Services, guard: Guard) -> None:
         if wish.witnesses and report["next"] is None:
             report |= {"witnesses": _witnesses(services)}
         return jsonify(report)
+
+    @api.post("/audit/acknowledge-restore")
+    @guard.requires("administer")
+    @described(answers={200: AcknowledgedRestore})
+    def acknowledge_restore() -> Response:
+        """Say that the audit log was cut by a restored backup: it is guarded from its present end on, and this is written down in it."""
+        found = services.call("directory", "acknowledge_restore")
+        acts.about(f"entry {found['remembered']}", hash=found["hash"], ends_at=str(found["number"]))
+        return jsonify(found)
 
 
 def _witnesses(services: Services) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
 from shared.runtime.logging import get_logger
 from shared.runtime.offload import offload
+from shared.runtime.secret_files import sync_folder
 
 log = get_logger(__name__)
 _NAME = re.compile(r"([0-9]{12,18})-([0-9]{12,18})\.jsonl\.gz", re.ASCII)
@@ -116,14 +117,26 @@ class HeadFile:
         except OSError as error:
             log.warning("audit_head_not_written", number=link.number, error=str(error))
 
+    def put_aside(self, position: Position) -> None:
+        """Rename the file, so that it stays as evidence, if it still says this."""
+        with self._locked():
+            if self.read() == position:
+                self._path.rename(self._path.with_name(f"head-{position.number}-{uuid.uuid4().hex[:8]}.json"))
+                sync_folder(self._path.parent)
+
     def _replace(self, seen: Position | None, link: Link) -> None:
         """Nothing in here may let other green threads go on: one of them could wait for this lock, and with it the process."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             remembered = self.read()
             if remembered is None or (remembered.number < link.number and (remembered == seen or _follows(link, remembered))):
                 _write(self._path, json.dumps({"number": link.number, "hash": link.hash}).encode())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _follows(link: Link, position: Position) -> bool:
@@ -138,8 +151,4 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)

@@ -55,6 +55,24 @@ class Checkpointing:
         previous = last.at if last else None
         return KeptCheckpoint(newest, now, self.signer.instance_id, self.signer.sign(newest, previous, now))
 
+    def acknowledge_restore(self) -> dict[str, Any]:
+        """Guard the log from its present end, because its database was restored: `{remembered, hash, number}`, where it ended and ends.
+
+        Raises:
+            Conflict: NOTHING_RESTORED, if the log is what is remembered of it; AUDIT_CONTRADICTED, if its own last checkpoint says
+                otherwise, which no restored backup does.
+        """
+        remembered, last, newest = self.head.read(), self.checkpoints.latest(), self.log.newest()
+        if last is not None and not self._stands(last.at):
+            told = "its last checkpoint contradicts the audit log itself: no backup does that; look at odst audit verify"
+            raise Conflict(told, "AUDIT_CONTRADICTED")
+        if remembered is None or self._stands(remembered):
+            raise Conflict("the audit log is what is remembered of it: there is nothing to acknowledge", "NOTHING_RESTORED")
+        self.head.put_aside(remembered)
+        self.broken = False
+        log.warning("audit_restore_acknowledged", remembered=remembered.number, number=newest.number)
+        return {"remembered": remembered.number, "hash": remembered.hash, "number": newest.number}
+
     def _stands(self, position: Position) -> bool:
         found = self.log.hashes([position.number]).get(position.number)
         oldest = self.log.links(0, 1)

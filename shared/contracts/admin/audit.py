@@ -89,6 +89,14 @@ class AuditWitness(Answer):
     faults: list[AuditFault]
 
 
+class AcknowledgedRestore(Answer):
+    """Where the log ended, as it was remembered, and where it ends now."""
+
+    remembered: int
+    hash: Sha256
+    number: int
+
+
 class AuditReport(Answer):
     """What a check of a portion found; `next` is null after the last. `witnesses` are there if they were asked."""
 

@@ -315,6 +315,11 @@ class FakeHead:
         if not self.stuck:
             self.position = Position(link.number, link.hash)
 
+    def put_aside(self, position: Position) -> None:
+        """Remember nothing."""
+        if self.position == position:
+            self.position = None
+
 
 @dataclass
 class FakeCheckpoints:

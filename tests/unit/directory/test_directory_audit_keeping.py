@@ -352,6 +352,12 @@ def test_the_head_file_moves_on_only_with_the_log_that_it_knows(tmp_path: Path) 
     head.advance(a_link(6, "f" * 64), lambda _: False)
     assert head.read() == Position(5, a_link(5).hash)
 
+    head.put_aside(Position(2, second.hash))
+    assert head.read() == Position(5, a_link(5).hash)
+    head.put_aside(Position(5, a_link(5).hash))
+    assert head.read() is None
+    assert len(list(Layout(tmp_path).audit.glob("head-5-*.json"))) == 1
+
     Layout(tmp_path).audit_head.write_text("nonsense")
     assert head.read() is None
 

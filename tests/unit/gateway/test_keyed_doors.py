@@ -39,6 +39,7 @@ NOT_KEYED = {
     "POST /api/v1/directory/test": "changes nothing",
     "POST /api/v1/directory/oidc/test": "changes nothing",
     "POST /api/v1/audit/verify": "changes nothing",
+    "POST /api/v1/audit/acknowledge-restore": "the second time there is nothing to acknowledge",
 }
 """POSTs that make nothing new when they come twice, or cannot have a key."""
 UUID_KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
