@@ -40,7 +40,7 @@ class Client:
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
-        webhooks      subscribe, all, unsubscribe, deliveries
+        webhooks      subscribe, all, show, change, pause, resume, unsubscribe, deliveries, deliveries_page, delivery
         events        stream, follow, types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory, try_oidc

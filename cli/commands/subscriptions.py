@@ -1,32 +1,127 @@
-"""Webhooks: subscribe, list, what became of the deliveries."""
+"""Subscriptions: who is told of what, on which channel; and what became of the deliveries."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from cli import options
 from cli.session import Session, with_session
+from shared.contracts.admin.subscriptions import ChannelChange, FiltersWish, Subscription
 
-_COLUMNS = ("subscription_id", "url", "events", "state", "created_by", "created", "secret_readable")
+_COLUMNS = ("subscription_id", "url", "events", "state", "reason", "created_by", "created", "description", "secret_readable")
 _DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "next_attempt", "delivery_id", "subscription_id")
+_TRIES = ("time", "milliseconds", "status", "error", "answer")
+
+_subscription = click.argument("subscription_id", metavar="ID")
+_tags = click.option("--tag", "tags", multiple=True, help="Only of packages with this staging tag; repeatable.")
+_names = click.option("--name", "names", multiple=True, metavar="GLOB", help="Only of packages such as 'Firefox*.pkg'; repeatable.")
+_origins = click.option("--origin", "origins", multiple=True, metavar="INSTANCE_ID", help="Only of packages uploaded there; repeatable.")
+_description = click.option("--description", help="What it is for.")
+
+
+_PATTERNS: dict[str, Any] = {"multiple": True, "metavar": "PATTERN", "help": "Such as package.published or package.*; repeatable."}
+
+
+def _filters(tags: tuple[str, ...], names: tuple[str, ...], origins: tuple[str, ...]) -> FiltersWish | None:
+    return FiltersWish(tags=list(tags), names=list(names), origins=list(origins)) if tags or names or origins else None
 
 
 @click.command()
 @click.argument("url")
-@click.option(
-    "--events", "patterns", multiple=True, required=True, metavar="PATTERN", help="Such as package.published or package.*; repeatable."
-)
+@click.option("--events", "patterns", required=True, **_PATTERNS)
+@_tags
+@_names
+@_origins
+@_description
 @with_session
-def subscribe(session: Session, url: str, patterns: tuple[str, ...]) -> None:
+def subscribe(
+    session: Session,
+    *,
+    url: str,
+    patterns: tuple[str, ...],
+    tags: tuple[str, ...],
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    description: str | None,
+) -> None:
     """Have events posted to URL, signed by Standard Webhooks. The secret is shown only now."""
-    session.show_fields(session.client.webhooks.subscribe(url, patterns))
+    filters = _filters(tags, names, origins)
+    session.show_fields(session.client.webhooks.subscribe(url, patterns, filters=filters, description=description))
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
+def subscriptions(context: click.Context) -> None:
+    """Who is told of what; without a subcommand, list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_subscriptions)
+
+
+@subscriptions.command("list")
 @with_session
-def subscriptions(session: Session) -> None:
+def list_subscriptions(session: Session) -> None:
     """List the subscriptions of the instance."""
     session.show_rows(session.client.webhooks.all(), _COLUMNS, "There are no subscriptions yet: odst subscribe URL --events PATTERN")
+
+
+@subscriptions.command()
+@_subscription
+@with_session
+def show(session: Session, subscription_id: str) -> None:
+    """Show one subscription."""
+    session.show_fields(session.client.webhooks.show(subscription_id))
+
+
+@subscriptions.command()
+@_subscription
+@click.option("--events", "patterns", **_PATTERNS)
+@click.option("--url", help="Another address; the secret stays.")
+@_tags
+@_names
+@_origins
+@click.option("--no-filters", is_flag=True, help="Of all packages.")
+@_description
+@with_session
+def change(
+    session: Session,
+    *,
+    subscription_id: str,
+    patterns: tuple[str, ...],
+    url: str | None,
+    tags: tuple[str, ...],
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    no_filters: bool,
+    description: str | None,
+) -> None:
+    """Give a subscription other events, another address, other filters; what is not given stays."""
+    filters = FiltersWish() if no_filters else _filters(tags, names, origins)
+    channel = None if url is None else ChannelChange(settings={"url": url})
+    events = list(patterns) or None
+    changed = session.client.webhooks.change(subscription_id, events=events, channel=channel, filters=filters, description=description)
+    session.show_fields(changed)
+
+
+def _say(session: Session, found: Subscription) -> None:
+    session.say(found, f"{found.subscription_id} is {found.state}")
+
+
+@subscriptions.command()
+@_subscription
+@with_session
+def pause(session: Session, subscription_id: str) -> None:
+    """Send nothing until it is resumed."""
+    _say(session, session.client.webhooks.pause(subscription_id))
+
+
+@subscriptions.command()
+@_subscription
+@with_session
+def resume(session: Session, subscription_id: str) -> None:
+    """Send again, whether it was paused or disabled."""
+    _say(session, session.client.webhooks.resume(subscription_id))
 
 
 @click.command()
@@ -38,12 +133,40 @@ def unsubscribe(session: Session, subscription_id: str) -> None:
     session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @options.limit
+def deliveries(context: click.Context, limit: int) -> None:
+    """What was sent to subscribers, and what waits to be sent again; without a subcommand, list it."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_deliveries, limit=limit)
+
+
+@deliveries.command("list")
+@options.limit
+@click.option("--subscription", "subscription_id", metavar="ID", help="Only to this subscriber.")
+@click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]), help="Only those.")
+@click.option("--type", "event_type", metavar="TYPE", help="Only of events such as package.published.v1.")
 @with_session
-def deliveries(session: Session, limit: int) -> None:
-    """List what was posted to subscribers, and what waits to be posted again."""
-    session.show_rows(session.client.webhooks.deliveries(limit), _DELIVERIES, "Nothing was delivered yet.")
+def list_deliveries(
+    session: Session, *, limit: int, subscription_id: str | None = None, state: str | None = None, event_type: str | None = None
+) -> None:
+    """List deliveries, newest first."""
+    found = session.client.webhooks.deliveries(limit, subscription_id=subscription_id, state=state, event_type=event_type)
+    session.show_rows(found, _DELIVERIES, "Nothing was delivered yet.")
+
+
+@deliveries.command("show")
+@click.argument("delivery_id", metavar="ID")
+@with_session
+def show_delivery(session: Session, delivery_id: str) -> None:
+    """Show a delivery with each of its tries, oldest first."""
+    found = session.client.webhooks.delivery(delivery_id)
+    if session.as_json:
+        session.show_fields(found)
+        return
+    session.show_fields(found, _DELIVERIES)
+    session.show_rows(found.tries, _TRIES, "It was not tried yet.")
 
 
 COMMANDS = (subscribe, subscriptions, unsubscribe, deliveries)

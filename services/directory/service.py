@@ -33,6 +33,7 @@ from shared.contracts.events import (
     PromotionEndedV1,
     PromotionRequestedV1,
     RecordRefusedV1,
+    SubscriptionDisabledV1,
     TransferSuspectV1,
 )
 from shared.runtime.bus.answers import answers
@@ -75,6 +76,7 @@ class DirectoryService:
         PeerClockSkewedV1,
         AuditContradictedV1,
         DoorActedV1,
+        SubscriptionDisabledV1,
     )
     def on_told(self, event: Event) -> None:
         """Something that an administrator did, or has to know."""
@@ -146,6 +148,11 @@ class DirectoryService:
     def show_person(self, reference: str) -> Any:
         """One of them."""
         return self.wired.do.people.show(reference)
+
+    @answers
+    def show_standings(self, references: list[str], right: str) -> Any:
+        """Who of them may come in, and has a right."""
+        return self.wired.do.people.standings(references, right)
 
     @answers
     def change_person(  # noqa: PLR0913, PLR0917 - the whole wish

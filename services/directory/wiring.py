@@ -128,7 +128,7 @@ def assemble(settings: DirectorySettings, outside: Outside) -> Handlers:
     return Handlers(
         gate,
         TokenHandlers(register, gate, settings.token_lifetimes, here, clock),
-        PeopleHandlers(register, outside.passwords, rules, here, clock),
+        PeopleHandlers(register, outside.passwords, rules, here, clock, gate.allowed_to),
         GroupHandlers(outside.groups),
         sessions,
         KeyedRequestHandlers(outside.keyed, clock),

@@ -27,3 +27,5 @@ class NotifySettings(Settings):
     """Deliveries under way at once in one process."""
     delivery_kept_days: Annotated[float, Field(gt=0)] = 30
     """How long deliveries that have ended are kept for people to look at."""
+    events_kept: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    """How many events are kept at most, for so long, so that subscribers can have what they missed."""

@@ -3,54 +3,165 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from services.notify.domain.deliveries import Answer, Claim, Delivery, Outcome
-from services.notify.domain.subscriptions import Subscription
+from services.notify.domain.channels import Channel, Secrets, Told
+from services.notify.domain.deliveries import Answer, Attempt, Claim, Delivery
+from services.notify.domain.filters import Package
+from services.notify.domain.judging import Outcome
+from services.notify.domain.subscriptions import Changed, Subscription
+from shared.core.staging import Tags
 
 
 class Subscriptions(Protocol):
     """Subscriptions, kept."""
 
-    def add(self, subscription: Subscription, secret: str) -> None:
-        """Keep a new one, its secret encrypted."""
+    def add(self, subscription: Subscription, secrets: Secrets) -> None:
+        """Keep a new one, its secrets encrypted."""
 
     def all(self) -> Sequence[Subscription]:
         """All of them, newest first."""
+
+    def find(self, subscription_id: str) -> Subscription | None:
+        """One of them."""
+
+    def secrets_of(self, subscription_id: str) -> Secrets:
+        """What of its channel is secret.
+
+        Raises:
+            NotFound: if there is no such subscription.
+            SecretUnreadable: if the key is not there.
+        """
+
+    def change(self, subscription_id: str, change: Callable[[Subscription, Secrets], Changed]) -> Subscription:
+        """In one transaction: let `change` decide what becomes of it, keep that, and have its events told. Returns what it is now.
+
+        If it is disabled, its waiting deliveries fail. Whatever `change` raises, nothing is kept.
+
+        Raises:
+            NotFound: if there is no such subscription.
+            SecretUnreadable: if `change` asks for secrets and the key is not there.
+        """
+
+    def ask_for_packages(self) -> bool:
+        """True if one that is active must know what an event's package is."""
 
     def remove(self, subscription_id: str) -> bool:
         """Forget one with its deliveries; False if it is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeliverySearch:
+    """Which deliveries are looked for; what is none does not matter."""
+
+    subscription_id: str | None = None
+    state: str | None = None
+    event_type: str | None = None
+
+
 class Deliveries(Protocol):
-    """Deliveries, kept until they are told."""
+    """Deliveries and the events that they tell, kept."""
 
-    def make(self, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
-        """In one transaction: let `choose` see all subscriptions, keep what it wants delivered. Returns how many are new.
+    def make(self, told: Told, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
+        """In one transaction: keep the event, let `choose` see all active subscriptions, keep what it wants delivered.
 
-        There is one delivery for a subscription and an event; what is there already stays as it is.
+        Returns how many deliveries are new. Of an event that is kept already, nothing is.
         """
 
-    def claim(self, now: dt.datetime, lease_until: dt.datetime) -> Claim | None:
-        """Take a delivery that is due, if any, for this worker alone until `lease_until`; the try is counted.
+    def claim(self, now: dt.datetime, lease_until: dt.datetime, most: int) -> Sequence[Claim]:
+        """Take up to so many deliveries that are due, for this worker alone until `lease_until`; the tries are counted.
 
-        Not one of a subscription with a delivery under way: a receiver that hangs holds one worker. Fewer tries go
-        first, so that receivers that are down yield to those that are not. Those whose secret cannot be read wait, and no
-        try is counted.
+        One of each subscription, in the order in which they became due, and none of a subscription that has one under way: a
+        receiver that hangs holds one worker, and messages arrive in order as long as none fails. Subscriptions that failed less go first.
+        Those whose secret cannot be read wait, and no try is counted.
         """
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
-        """Write what became of a claim; False, and nothing written, if another worker has claimed it since."""
+        """Write what became of a claim, and have told what is to be; False, and nothing, if another worker has claimed since.
 
-    def newest(self, limit: int) -> Sequence[Delivery]:
-        """Up to `limit` deliveries, newest first."""
+        If the subscription is disabled by it, its other waiting deliveries fail.
+        """
 
-    def prune(self, before: dt.datetime) -> int:
-        """Forget deliveries made before that time, if they are not waiting. Returns how many."""
+    def listed(self, search: DeliverySearch, after: str | None, limit: int) -> tuple[Sequence[Delivery], str | None]:
+        """Up to `limit` deliveries, newest first, after that place in the list; and the place after them, if there are more.
+
+        Raises:
+            InvalidInput: CURSOR_INVALID, if `after` is no such place.
+        """
+
+    def find(self, delivery_id: str) -> tuple[Delivery, Sequence[Attempt]] | None:
+        """One of them, with its tries, oldest first."""
+
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery], now: dt.datetime) -> int:
+        """Have these delivered from the first try on, in their order: those that are kept already, by their event, and those that are new.
+
+        What is waiting anyway stays as it is. Returns how many are to be delivered.
+        """
+
+    def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
+        """Kept events that happened from `since` up to but not including `until`, oldest first."""
+
+    def prune(self, before: dt.datetime, most_events: int) -> int:
+        """Forget deliveries from before that time, if they are not waiting, and events; of those, keep `most_events`.
+
+        Returns how many deliveries.
+        """
 
     def counts(self) -> dict[str, int]:
         """Numbers of `subscriptions`, `deliveries_waiting` and `deliveries_failed`."""
+
+
+class Sender(Protocol):
+    """How messages of one kind of channel go out."""
+
+    def check(self, channel: Channel, secrets: Secrets) -> None:
+        """Look now whether the channel can be used at all.
+
+        Raises:
+            InvalidInput: with a code that says what is wrong with it.
+        """
+
+    def send(self, claim: Claim) -> Answer:
+        """Send a message, within time limits. Whatever goes wrong is an answer, not an error."""
+
+
+Senders = Mapping[str, Sender]
+"""By the kind of channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody may do at this moment."""
+
+    is_active: bool
+    may: bool
+    """They have the right that was asked for."""
+    within: Tags | None
+    """Tags within which; none for everywhere."""
+
+
+class People(Protocol):
+    """The directory service."""
+
+    def standings(self, references: Collection[str], right: str) -> Mapping[str, Standing]:
+        """Of people by name or person_id, whether they may come in and have a right; nobody who is not known there is in the answer.
+
+        Raises:
+            ServiceUnavailable: if directory does not answer.
+        """
+
+
+class Packages(Protocol):
+    """The storage service."""
+
+    def find(self, package_id: str) -> Package | None:
+        """What is known of a package now; None if nothing is.
+
+        Raises:
+            ServiceUnavailable: if storage does not answer.
+        """
 
 
 class Web(Protocol):
@@ -63,5 +174,16 @@ class Web(Protocol):
             InvalidInput: WEBHOOK_TARGET_FORBIDDEN, or WEBHOOK_TARGET_UNKNOWN if its name does not resolve.
         """
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """Post, within time limits, without following redirects. Whatever goes wrong is an answer, not an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """What a web server said, or why it said nothing."""
+
+    status: int | None = None
+    retry_after: str | None = None
+    error: str | None = None
+    content: bytes = b""
+    """The beginning of it."""

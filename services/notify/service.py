@@ -34,6 +34,7 @@ from shared.contracts.events import (
     PromotionEndedV1,
     PromotionRequestedV1,
     RecordRefusedV1,
+    SubscriptionDisabledV1,
     TransferSuspectV1,
 )
 from shared.runtime.bus.answers import answers
@@ -78,35 +79,66 @@ class NotifyService:
         PeerClockSkewedV1,
         AuditContradictedV1,
         MessageDeadLetteredV1,
+        SubscriptionDisabledV1,
     )
     def on_told(self, event: Event) -> None:
         """Something that people and programs outside may want to know."""
-        self.wired.handlers.tell(event, self.happening)
+        self.wired.telling.tell(event, self.happening)
 
     @every
     def sweep(self) -> None:
-        """Forget what ended long ago; encrypt by the newest key."""
+        """Forget what ended long ago; encrypt by the newest key; look at the owners."""
         self.wired.sweep()
 
     @answers
-    def subscribe(self, url: str, events: list[str], created_by: str) -> Any:
-        """A new receiver, with its secret: shown this once."""
-        return self.wired.handlers.subscribe(url, events, created_by)
+    def subscribe(  # noqa: PLR0913, PLR0917 - the whole wish
+        self,
+        url: str | None,
+        events: list[str],
+        created_by: str,
+        channel: Any = None,
+        filters: Any = None,
+        description: str = "",
+        owner_id: str | None = None,
+        within: list[str] | None = None,
+    ) -> Any:
+        """A new subscriber, with its secret: shown this once."""
+        return self.wired.subscribing.subscribe(url, events, created_by, channel, filters, description, owner_id, within)
 
     @answers
     def list_subscriptions(self) -> Any:
-        """All receivers, without secrets."""
-        return self.wired.handlers.list_subscriptions()
+        """All of them, without secrets."""
+        return self.wired.subscribing.listed()
 
     @answers
-    def unsubscribe(self, subscription_id: str) -> None:
-        """Forget a receiver."""
-        self.wired.handlers.unsubscribe(subscription_id)
+    def show_subscription(self, subscription_id: str) -> Any:
+        """One of them."""
+        return self.wired.subscribing.show(subscription_id)
 
     @answers
-    def list_deliveries(self, limit: int) -> Any:
-        """The newest deliveries."""
-        return self.wired.handlers.list_deliveries(limit)
+    def change_subscription(self, subscription_id: str, changes: dict[str, Any], by_id: str | None, within: list[str] | None) -> Any:
+        """Other events, filters, settings."""
+        return self.wired.subscribing.change(subscription_id, changes, by_id, within)
+
+    @answers
+    def set_subscription_state(self, subscription_id: str, state: str, by_id: str | None, within: list[str] | None) -> Any:
+        """Pause, resume."""
+        return self.wired.subscribing.set_state(subscription_id, state, by_id, within)
+
+    @answers
+    def unsubscribe(self, subscription_id: str, by_id: str | None = None, within: list[str] | None = None) -> None:
+        """Forget a subscriber."""
+        self.wired.subscribing.unsubscribe(subscription_id, by_id, within)
+
+    @answers
+    def list_deliveries(self, limit: int, after: str | None = None, filters: dict[str, str | None] | None = None) -> Any:
+        """A page of deliveries, newest first."""
+        return self.wired.log.listed(limit, after, filters)
+
+    @answers
+    def show_delivery(self, delivery_id: str) -> Any:
+        """One, with its tries."""
+        return self.wired.log.show(delivery_id)
 
     @answers
     def list_settings(self) -> Any:

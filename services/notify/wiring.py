@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.notify.adapters.channels.webhook import WebhookSender
 from services.notify.adapters.deliveries import DatabaseDeliveries
+from services.notify.adapters.directory import RpcPeople
 from services.notify.adapters.guarded_http import Guard, GuardedHttp
-from services.notify.adapters.schema import SUBSCRIPTIONS
+from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
+from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.config import NotifySettings
-from services.notify.handlers import Delivering, NotifyHandlers
+from services.notify.handlers.deliveries import DeliveryLog
+from services.notify.handlers.delivering import Delivering
+from services.notify.handlers.owners import Owners
+from services.notify.handlers.subscribing import Subscribing
+from services.notify.handlers.telling import About, Telling
+from services.notify.ports import Sender
 from shared.runtime import migrations
+from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
 from shared.runtime.outbound import Limits, trusted_authorities
+from shared.runtime.outbox import Outbox
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
 
@@ -25,24 +37,36 @@ from shared.runtime.vault import Vault
 class Notify:
     """The wired service."""
 
-    handlers: NotifyHandlers
+    telling: Telling
+    subscribing: Subscribing
+    log: DeliveryLog
     delivering: Delivering
+    owners: Owners
     secrets: SecretColumn
     database: Database
     loops: tuple[Loop, ...]
 
     def sweep(self) -> None:
-        """Forget what ended long ago, and encrypt secrets anew if there is a newer key."""
-        self.delivering.prune()
-        self.secrets.renew(self.database)
+        """Forget what ended long ago, encrypt secrets anew if there is a newer key, and see whether owners may still be told."""
+        with ExitStack() as steps:  # each is made, whatever becomes of those before it
+            steps.callback(self.owners.sweep)
+            steps.callback(self.secrets.renew, self.database)
+            steps.callback(self.delivering.prune)
 
     def figures(self) -> dict[str, int]:
         """Counts for metrics and status."""
-        return {**self.handlers.figures(), **self.secrets.figures(self.database)}
+        return {**self.log.figures(), **self.secrets.figures(self.database)}
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def senders(settings: NotifySettings) -> Mapping[str, Sender]:
+    """How messages go out, by the kind of channel: one line for each kind."""
+    return {
+        "webhook": WebhookSender(_web(settings)),
+    }
 
 
 def build(settings: NotifySettings) -> Notify:
@@ -51,11 +75,22 @@ def build(settings: NotifySettings) -> Notify:
     migrations.upgrade(database, Path(__file__).parent / "migrations")
     secrets = SecretColumn(Vault.load_or_create(settings.vault_keys), "notify", SUBSCRIPTIONS.c.encrypted_secret)
     secrets.renew(database)
-    deliveries, web = DatabaseDeliveries(database, secrets), _web(settings)
-    delivering = Delivering(deliveries, web, _now, random.random, dt.timedelta(days=settings.delivery_kept_days))
+    events = Outbox(database, outbox, settings.bus.publisher("notify"))
+    subscriptions, deliveries = DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events)
+    rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings)
+    kept = dt.timedelta(days=settings.delivery_kept_days)
+    delivering = Delivering(deliveries, ways, _now, random.random, kept, settings.events_kept)
     loop = Loop("notify.deliveries", delivering.deliver_one, settings.webhook_poll_seconds, settings.webhook_parallel)
-    handlers = NotifyHandlers(DatabaseSubscriptions(database, secrets), deliveries, web, loop.ring, settings.instance_name, _now)
-    return Notify(handlers, delivering, secrets, database, (loop,))
+    return Notify(
+        Telling(subscriptions, deliveries, About(RpcPackages(rpc)), loop.ring, settings.instance_name, _now),
+        Subscribing(subscriptions, ways, loop.ring, _now),
+        DeliveryLog(deliveries),
+        delivering,
+        Owners(subscriptions, RpcPeople(rpc), _now),
+        secrets,
+        database,
+        (events.as_loop(settings.sweep_seconds), loop),
+    )
 
 
 def _web(settings: NotifySettings) -> GuardedHttp:

@@ -76,6 +76,7 @@ OFF_SPINE: tuple[Step, ...] = (
     Step(events.AuditContradictedV1, _TOLD),
     Step(events.DoorActedV1, {"directory": "write it down in the audit log"}),
     Step(events.MessageDeadLetteredV1, {"notify": "tell the subscribers"}),
+    Step(events.SubscriptionDisabledV1, _TOLD),
 )
 """What can happen beside the way."""
 

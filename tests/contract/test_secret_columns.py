@@ -20,7 +20,7 @@ from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault, add_key, drop_key
 from shared.testing.fakes.clock import NOON
 from tests.contract.port_databases import KINDS, SERVICES, outbox_of
-from tests.unit.notify.notify_fakes import SECRET, a_subscription
+from tests.unit.notify.notify_fakes import SECRET, SECRETS, a_subscription
 
 FOLDER = SERVICES / "notify" / "migrations"
 _SUBSCRIBED = (
@@ -75,9 +75,8 @@ def test_secrets_of_an_older_database_are_encrypted_once(database: Database, key
     secrets = secrets_of(keys)
 
     assert (secrets.renew(database), secrets.renew(database)) == (2, 0)
-    claim = DatabaseDeliveries(database, secrets).claim(NOON, NOON)
-    assert claim is not None
-    assert claim.secret == SECRET
+    (claim,) = DatabaseDeliveries(database, secrets, outbox_of("notify", database)).claim(NOON, NOON, 1)
+    assert claim.secrets == SECRETS
     assert len(set(stored(database))) == 2
     assert all(one.startswith(f"enc1:{secrets.vault.newest}:") for one in stored(database))
     if database.is_sqlite:
@@ -116,12 +115,12 @@ def test_without_its_key_a_subscription_is_there_and_says_so(database: Database,
     secrets.renew(database)
     keys.unlink()
     lost = SecretColumn(Vault.load_or_create(keys), "notify", SUBSCRIPTIONS.c.encrypted_secret)
-    subscriptions = DatabaseSubscriptions(database, lost)
+    subscriptions = DatabaseSubscriptions(database, lost, outbox_of("notify", database))
 
     assert lost.renew(database) == 0
     assert lost.figures(database) == {"secrets": 2, "secrets_outdated": 2, "secrets_unreadable": 2}
     assert [one.secret_readable for one in subscriptions.all()] == [False, False]
-    subscriptions.add(a_subscription("s3"), SECRET)
+    subscriptions.add(a_subscription("s3"), SECRETS)
     keys.write_bytes(keys.read_bytes() + kept)
 
     assert [one.secret_readable for one in subscriptions.all()] == [True, True, True]

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from shared.contracts import admin
 from shared.contracts.admin.base import Answer, shown_once
-from shared.contracts.admin.instance import NewSubscription
 from shared.contracts.admin.mesh import Invitation
 from shared.contracts.admin.people import NewToken, OidcStart
+from shared.contracts.admin.subscriptions import NewSubscription
 
 SOUNDS_SECRET = re.compile(r"token|secret|password|invitation|csrf|key|credential|private|cookie")
 NO_SECRETS = {

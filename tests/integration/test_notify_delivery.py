@@ -41,7 +41,7 @@ PATIENT = 60
 def notify(tmp_path: Path) -> Iterator[Notify]:
     """The wired service with its own database, allowed to post to this machine; its loop is not running."""
     made = build(NotifySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", data=tmp_path, webhook_allowed_networks="127.0.0.0/8"))
-    made.handlers.clock = made.delivering.clock = FakeClock(dt.datetime.now(dt.UTC))
+    made.telling.clock = made.subscribing.clock = made.delivering.clock = FakeClock(dt.datetime.now(dt.UTC))
     yield made
     made.close()
 
@@ -53,13 +53,13 @@ def web(limits: Limits | None = None, guard: Guard | None = None, tls: ssl.SSLCo
 
 def tell(notify: Notify, event_id: str) -> None:
     """Something happened."""
-    notify.handlers.tell(REVOKED, Happening(event_id, dt.datetime.now(dt.UTC)))
+    notify.telling.tell(REVOKED, Happening(event_id, dt.datetime.now(dt.UTC)))
 
 
 def test_a_failed_delivery_is_repeated_with_the_same_id(notify: Notify) -> None:
     """500, then success; the reference library accepts both; path, type and body are as promised."""
     with receiver((500, {})) as hook:
-        secret = notify.handlers.subscribe(hook.url, ["peer.*"], "admin")["secret"]
+        secret = notify.subscribing.subscribe(hook.url, ["peer.*"], "admin")["secret"]
         tell(notify, "e1")
         assert notify.delivering.deliver_one()
         assert not notify.delivering.deliver_one()
@@ -73,26 +73,26 @@ def test_a_failed_delivery_is_repeated_with_the_same_id(notify: Notify) -> None:
     assert first[1]["webhook-timestamp"] != second[1]["webhook-timestamp"]
     for _, headers, body in hook.requests:
         assert Webhook(secret).verify(body, headers)["data"] == {"peer_id": "PEER", "name": "Bonn", "person": None}
-    assert notify.handlers.list_deliveries(1)["items"][0]["state"] == "delivered"
+    assert notify.log.listed(1)["items"][0]["state"] == "delivered"
 
 
 def test_410_switches_off_a_real_subscription(notify: Notify) -> None:
     """One request, and never another."""
     with receiver((410, {})) as hook:
-        notify.handlers.subscribe(hook.url, ["*"], "admin")
+        notify.subscribing.subscribe(hook.url, ["*"], "admin")
         tell(notify, "e1")
         tell(notify, "e2")
         while notify.delivering.deliver_one():
             pass
 
     assert len(hook.requests) == 1
-    assert notify.handlers.list_subscriptions()["items"][0]["state"] == "disabled"
+    assert notify.subscribing.listed()["items"][0]["state"] == "disabled"
 
 
 def test_retry_after_of_a_real_answer_is_honoured(notify: Notify) -> None:
     """The next try waits as asked."""
     with receiver((429, {"Retry-After": "3000"})) as hook:
-        notify.handlers.subscribe(hook.url, ["*"], "admin")
+        notify.subscribing.subscribe(hook.url, ["*"], "admin")
         tell(notify, "e1")
         notify.delivering.deliver_one()
         notify.delivering.clock.pass_seconds(2999)
@@ -112,12 +112,12 @@ def test_a_hanging_receiver_delays_no_other(notify: Notify) -> None:
         release.wait(PATIENT)
 
     with raw_receiver(hang) as dead_url, receiver() as good:
-        notify.handlers.subscribe(dead_url, ["*"], "admin")
+        notify.subscribing.subscribe(dead_url, ["*"], "admin")
         tell(notify, "e1")
         held = threading.Thread(target=notify.delivering.deliver_one)
         held.start()
         assert reached.wait(PATIENT)
-        notify.handlers.subscribe(good.url, ["*"], "admin")
+        notify.subscribing.subscribe(good.url, ["*"], "admin")
         for event_id in ("e2", "e3", "e4"):
             tell(notify, event_id)
         while notify.delivering.deliver_one():
@@ -127,7 +127,7 @@ def test_a_hanging_receiver_delays_no_other(notify: Notify) -> None:
         assert [headers["webhook-id"] for _, headers, _ in good.requests] == ["msg_e2", "msg_e3", "msg_e4"]
         release.set()
         held.join(PATIENT)
-    assert notify.handlers.figures()["deliveries_waiting"] == 4
+    assert notify.log.figures()["deliveries_waiting"] == 4
 
 
 def drip_headers(connection: socket.socket) -> None:
@@ -328,7 +328,7 @@ def test_a_subscription_to_the_inside_is_refused_by_the_wired_service(tmp_path: 
     made = build(NotifySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", data=tmp_path))
 
     with pytest.raises(InvalidInput) as caught:
-        made.handlers.subscribe("http://127.0.0.1:9/", ["*"], "admin")
+        made.subscribing.subscribe("http://127.0.0.1:9/", ["*"], "admin")
     made.close()
 
     assert caught.value.code == "WEBHOOK_TARGET_FORBIDDEN"
@@ -350,16 +350,16 @@ notify = build(NotifySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", data=Path(f
                               webhook_total_seconds=1, webhook_parallel=4))
 threads = [eventlet.spawn(loop.run) for loop in notify.loops for _ in range(loop.copies)]
 for url in (dead_url, drip_url, good_url):
-    notify.handlers.subscribe(url, ["*"], "admin")
+    notify.subscribing.subscribe(url, ["*"], "admin")
 codes = []
 for url in json.loads(inside):
     try:
-        notify.handlers.subscribe(url, ["*"], "admin")
+        notify.subscribing.subscribe(url, ["*"], "admin")
     except InvalidInput as error:
         codes.append(error.code)
-notify.handlers.tell(PeerRevokedV1(peer_id="PEER", name="Bonn"), Happening("e1", dt.datetime.now(dt.UTC)))
+notify.telling.tell(PeerRevokedV1(peer_id="PEER", name="Bonn"), Happening("e1", dt.datetime.now(dt.UTC)))
 def told():
-    items = notify.handlers.list_deliveries(10)["items"]
+    items = notify.log.listed(10)["items"]
     return sorted(one["state"] for one in items if one["last_status"] or one["last_error"])
 
 with eventlet.Timeout(60):

@@ -1,13 +1,11 @@
-"""One suite for subscriptions and deliveries, in memory and in a database."""
+"""Claims about subscriptions and deliveries in a database, of each kind."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import select
@@ -15,50 +13,63 @@ from sqlalchemy import select
 from services.notify.adapters import schema
 from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
-from services.notify.domain.deliveries import Claim, Delivery, DeliveryState, Outcome
+from services.notify.domain.channels import Message, Told
+from services.notify.domain.deliveries import Answer, Claim, Delivery, DeliveryState
+from services.notify.domain.filters import Filters
+from services.notify.domain.judging import judge
 from services.notify.domain.subscriptions import SubscriptionState
-from services.notify.ports import Deliveries, Subscriptions
+from services.notify.ports import Deliveries, DeliverySearch, Subscriptions
 from shared.runtime.database import Database
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
 from shared.testing.fakes.clock import NOON
-from tests.contract.port_databases import KINDS, migrated
-from tests.unit.notify.notify_fakes import SECRET, FakeKeeper, a_delivery, a_subscription
+from tests.contract.port_databases import KINDS, dispatched, migrated, outbox_of
+from tests.unit.notify.notify_fakes import SECRETS, a_delivery, a_subscription, an_id
 
 LEASE = dt.timedelta(minutes=1)
-DELIVERED = Outcome(DeliveryState.DELIVERED, NOON, last_status=200)
 
 
 @dataclass
 class Keepers:
-    """Both ports of one implementation."""
+    """Both ports on one database."""
 
     subscriptions: Subscriptions
     deliveries: Deliveries
+    events: int = 0
 
     def make(self, *wanted: Delivery) -> int:
-        """Keep deliveries."""
-        return self.deliveries.make(lambda _: wanted)
+        """Keep deliveries of an event that is new."""
+        self.events += 1
+        told = Told(f"told-{self.events}", "package.published.v1", NOON, "Berlin", {})
+        return self.deliveries.make(told, lambda _: wanted)
+
+    def claims(self, at: dt.datetime = NOON, most: int = 100) -> Sequence[Claim]:
+        """What can be claimed."""
+        return self.deliveries.claim(at, at + LEASE, most)
 
     def claim(self, at: dt.datetime = NOON) -> Claim:
         """Claim what must be there."""
-        claim = self.deliveries.claim(at, at + LEASE)
-        assert claim is not None
+        (claim,) = self.claims(at, 1)
         return claim
 
-    def nothing_is_due(self, at: dt.datetime = NOON) -> bool:
-        """True if there is nothing to claim."""
-        return self.deliveries.claim(at, at + LEASE) is None
+    def settle(self, claim: Claim, answer: Answer | None = None, at: dt.datetime = NOON) -> bool:
+        """End a claim, with success if nothing else is said."""
+        return self.deliveries.settle(claim, judge(claim, answer or Answer(200), at, 0))
+
+    def newest(self) -> Sequence[Delivery]:
+        """All deliveries."""
+        return self.deliveries.listed(DeliverySearch(), None, 100)[0]
 
     def state_of(self, delivery_id: str) -> Delivery:
         """A delivery as it is kept."""
-        return next(one for one in self.deliveries.newest(100) if one.delivery_id == delivery_id)
+        return next(one for one in self.newest() if one.delivery_id == delivery_id)
 
 
 def keepers_on(database: Database, folder: Path) -> Keepers:
     """The real ones, with keys in a folder."""
     secrets = SecretColumn(Vault.load_or_create(folder / "vault.keys"), "notify", schema.SUBSCRIPTIONS.c.encrypted_secret)
-    return Keepers(DatabaseSubscriptions(database, secrets), DatabaseDeliveries(database, secrets))
+    events = outbox_of("notify", database)
+    return Keepers(DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events))
 
 
 @pytest.fixture(params=KINDS)
@@ -68,69 +79,83 @@ def database(request: pytest.FixtureRequest, new_database: Callable[[str], str])
         yield opened
 
 
-@pytest.fixture(params=["fake", *KINDS])
-def keepers(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Keepers]:
-    """Each implementation in turn, with one subscription."""
-    with ExitStack() as stack:
-        if request.param == "fake":
-            keeper = FakeKeeper()
-            made = Keepers(keeper, keeper)
-        else:
-            database = stack.enter_context(migrated("notify", new_database(request.param)))
-            keys = stack.enter_context(TemporaryDirectory())
-            made = keepers_on(database, Path(keys))
-        made.subscriptions.add(a_subscription("s1"), SECRET)
-        yield made
+@pytest.fixture
+def keepers(database: Database, tmp_path: Path) -> Keepers:
+    """With one subscription."""
+    made = keepers_on(database, tmp_path)
+    made.subscriptions.add(a_subscription("s1"), SECRETS)
+    return made
 
 
 def test_keepers_keep_subscriptions_as_they_are(keepers: Keepers) -> None:
     """Newest first, equal to what was added."""
-    later = a_subscription("s2", events=("package.*", "peer.revoked.v1"), created=NOON + dt.timedelta(seconds=1))
-    keepers.subscriptions.add(later, SECRET)
+    later = a_subscription(
+        "s2",
+        events=("package.*", "peer.revoked.v1"),
+        created=NOON + dt.timedelta(seconds=1),
+        owner_id=an_id(1),
+        filters=Filters(frozenset({"test"}), ("a b*.pkg",), ("A",)),
+        within=frozenset(),
+        description="ä",
+    )
+    keepers.subscriptions.add(later, SECRETS)
 
     assert list(keepers.subscriptions.all()) == [later, a_subscription("s1")]
+    assert keepers.subscriptions.find("s2") == later
+    assert keepers.subscriptions.secrets_of("s2") == SECRETS
 
 
-def test_keepers_show_all_subscriptions_to_who_chooses(keepers: Keepers) -> None:
+def test_keepers_show_active_subscriptions_to_who_chooses(keepers: Keepers) -> None:
     """And keep what was chosen."""
+    keepers.subscriptions.add(a_subscription("s2", state=SubscriptionState.PAUSED), SECRETS)
     seen = []
 
-    keepers.deliveries.make(lambda subscriptions: [seen.extend(subscriptions) or a_delivery()])  # type: ignore[func-returns-value]
+    def choose(subscriptions: Sequence[object]) -> list[Delivery]:
+        seen.extend(subscriptions)
+        return [a_delivery()]
+
+    keepers.deliveries.make(Told("e1", "x.y.v1", NOON, "Berlin", {}), choose)
 
     assert seen == [a_subscription("s1")]
-    assert list(keepers.deliveries.newest(10)) == [a_delivery()]
+    assert list(keepers.newest()) == [a_delivery()]
 
 
 def test_keepers_make_one_delivery_for_a_subscription_and_event(keepers: Keepers) -> None:
-    """The second is not new, whatever has become of the first."""
-    keepers.subscriptions.add(a_subscription("s2"), SECRET)
+    """The second is not new, whatever has become of the first; of an event that is kept, nothing is asked."""
+    keepers.subscriptions.add(a_subscription("s2"), SECRETS)
+    event = Told("e", "x.y.v1", NOON, "Berlin", {})
 
     assert keepers.make(a_delivery("d1"), a_delivery("d2", "s2")) == 2
     assert keepers.make(a_delivery("d3"), a_delivery("d4", event_id="e2")) == 1
-    assert {one.delivery_id for one in keepers.deliveries.newest(10)} == {"d1", "d2", "d4"}
+    assert {one.delivery_id for one in keepers.newest()} == {"d1", "d2", "d4"}
+    assert keepers.deliveries.make(event, lambda _: [a_delivery("d5", event_id="e")]) == 1
+    assert keepers.deliveries.make(event, lambda _: pytest.fail("asked again")) == 0
 
 
 def test_keepers_make_nothing_if_the_choice_fails(keepers: Keepers) -> None:
-    """One transaction."""
+    """One transaction: the event is not kept either."""
+    event = Told("e", "x.y.v1", NOON, "Berlin", {})
 
     def fail(_subscriptions: object) -> list[Delivery]:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        keepers.deliveries.make(fail)
+        keepers.deliveries.make(event, fail)
 
     assert keepers.deliveries.counts()["deliveries_waiting"] == 0
+    assert keepers.deliveries.make(event, lambda _: [a_delivery()]) == 1
 
 
 def test_keepers_give_a_claim_with_all_that_a_try_needs(keepers: Keepers) -> None:
-    """Body, address and secret; the try is counted and shown."""
-    keepers.make(a_delivery(body=b"\x00\xff"))
+    """Message, channel and secrets; the try is counted and shown."""
+    message = Message(b"\x00\xff", "text/plain")
+    keepers.make(a_delivery(message=message))
 
     claim = keepers.claim()
 
-    assert (claim.delivery_id, claim.subscription_id, claim.event_id, claim.attempts) == ("d1", "s1", "e1", 1)
-    assert (claim.body, claim.url, claim.secret) == (b"\x00\xff", "https://hooks.example/x", SECRET)
-    assert SECRET not in repr(claim)
+    assert (claim.delivery, claim.subscription) == (a_delivery(message=message, attempts=1), a_subscription("s1"))
+    assert claim.secrets == SECRETS
+    assert SECRETS["secret"] not in repr(claim)
     assert keepers.state_of("d1").attempts == 1
 
 
@@ -138,29 +163,33 @@ def test_keepers_give_only_what_is_due(keepers: Keepers) -> None:
     """Not a second early."""
     keepers.make(a_delivery(next_attempt=NOON + dt.timedelta(seconds=1)))
 
-    assert keepers.nothing_is_due()
-    assert keepers.claim(NOON + dt.timedelta(seconds=1)).delivery_id == "d1"
+    assert keepers.claims() == []
+    assert keepers.claim(NOON + dt.timedelta(seconds=1)).delivery.delivery_id == "d1"
 
 
-def test_keepers_give_one_delivery_of_a_subscription_at_a_time(keepers: Keepers) -> None:
+def test_keepers_give_one_delivery_of_each_subscription_in_order(keepers: Keepers) -> None:
     """Others are served meanwhile; the next one follows when the first has ended."""
-    keepers.subscriptions.add(a_subscription("s2"), SECRET)
-    keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2"), a_delivery("d3", "s2", event_id="e3"))
+    keepers.subscriptions.add(a_subscription("s2"), SECRETS)
+    keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2", created=NOON + LEASE), a_delivery("d3", "s2", event_id="e3"))
 
-    first, second = keepers.claim(), keepers.claim()
-    assert {first.subscription_id, second.subscription_id} == {"s1", "s2"}
-    assert keepers.nothing_is_due()
-    assert keepers.deliveries.settle(first, DELIVERED)
+    claims = {claim.subscription.subscription_id: claim for claim in keepers.claims()}
 
-    assert keepers.claim().subscription_id == first.subscription_id
+    assert {name: claim.delivery.delivery_id for name, claim in claims.items()} == {"s1": "d1", "s2": "d3"}
+    assert keepers.claims() == []
+    assert keepers.settle(claims["s1"])
+    assert [claim.delivery.delivery_id for claim in keepers.claims()] == ["d2"]
 
 
-def test_keepers_put_fewer_tries_first(keepers: Keepers) -> None:
+def test_keepers_give_up_to_as_many_as_are_asked_for_those_that_failed_less_first(keepers: Keepers) -> None:
     """A backlog for a dead receiver does not stand before a fresh message to another."""
-    keepers.subscriptions.add(a_subscription("s2"), SECRET)
-    keepers.make(a_delivery("d1", attempts=3), a_delivery("d2", "s2", next_attempt=NOON + dt.timedelta(seconds=5)))
+    keepers.make(a_delivery("d1"))
+    keepers.settle(keepers.claim(), Answer(500, error="no"))
+    keepers.subscriptions.add(a_subscription("s2"), SECRETS)
+    keepers.make(a_delivery("d2", "s2", created=NOON + LEASE, next_attempt=NOON + LEASE))
 
-    assert keepers.claim(NOON + dt.timedelta(seconds=9)).delivery_id == "d2"
+    first, second = keepers.claims(NOON + LEASE, 1), keepers.claims(NOON + LEASE, 1)
+
+    assert [claim.delivery.delivery_id for claim in (*first, *second)] == ["d2", "d1"]
 
 
 def test_keepers_let_another_claim_when_the_lease_is_over(keepers: Keepers) -> None:
@@ -168,39 +197,60 @@ def test_keepers_let_another_claim_when_the_lease_is_over(keepers: Keepers) -> N
     keepers.make(a_delivery())
     dead = keepers.claim()
 
-    assert keepers.nothing_is_due(NOON + LEASE - dt.timedelta(seconds=1))
+    assert keepers.claims(NOON + LEASE - dt.timedelta(seconds=1)) == []
     living = keepers.claim(NOON + LEASE)
 
-    assert (living.fence > dead.fence, living.attempts) == (True, 2)
-    assert not keepers.deliveries.settle(dead, replace(DELIVERED, switches_off=True))
+    assert (living.fence > dead.fence, living.delivery.attempts) == (True, 2)
+    assert not keepers.settle(dead, Answer(410, error="gone", is_gone=True))
     assert keepers.subscriptions.all()[0].state is SubscriptionState.ACTIVE
-    assert keepers.deliveries.settle(living, DELIVERED)
-    assert not keepers.deliveries.settle(living, DELIVERED)
+    assert keepers.settle(living)
+    assert not keepers.settle(living)
 
 
 def test_keepers_write_what_became_of_a_try(keepers: Keepers) -> None:
-    """All of it, and it can be claimed again when it is due again."""
+    """All of it, and it can be claimed again when it is due again, with how its receiver has answered."""
     keepers.make(a_delivery())
-    again = NOON + dt.timedelta(seconds=5, microseconds=250)
+    claim = keepers.claim()
+    outcome = judge(claim, Answer(500, error="it answered 500", text="no"), NOON, 0)
+    again = NOON + dt.timedelta(seconds=5)
 
-    keepers.deliveries.settle(keepers.claim(), Outcome(DeliveryState.WAITING, NOON, again, 500, "it answered 500"))
+    keepers.deliveries.settle(claim, outcome)
 
-    kept = keepers.state_of("d1")
+    found = keepers.deliveries.find("d1")
+    assert found is not None
+    kept, tries = found
     assert (kept.state, kept.next_attempt, kept.last_status, kept.last_error) == (DeliveryState.WAITING, again, 500, "it answered 500")
-    assert keepers.nothing_is_due(again - dt.timedelta(microseconds=1))
-    assert keepers.claim(again).attempts == 2
+    assert list(tries) == [outcome.attempt]
+    assert keepers.claims(again - dt.timedelta(microseconds=1)) == []
+    second = keepers.claim(again)
+    assert (second.delivery.attempts, second.health) == (2, outcome.health)
 
 
-def test_keepers_switch_a_subscription_off_with_all_that_waits(keepers: Keepers) -> None:
+def test_keepers_let_a_receiver_that_failed_rest_from_everything(keepers: Keepers) -> None:
+    """A fresh message waits until its rest is over; after a success nothing waits."""
+    keepers.make(a_delivery("d1"))
+    keepers.settle(keepers.claim(), Answer(429, 60, "slowly"))
+    keepers.make(a_delivery("d2", event_id="e2", created=NOON + dt.timedelta(seconds=9), next_attempt=NOON + dt.timedelta(seconds=9)))
+
+    assert keepers.claims(NOON + dt.timedelta(seconds=59)) == []
+    claim = keepers.claim(NOON + dt.timedelta(seconds=60))
+    keepers.settle(claim, at=NOON + dt.timedelta(seconds=60))
+
+    assert claim.delivery.delivery_id == "d2"
+    assert keepers.claim(NOON + dt.timedelta(seconds=66)).delivery.delivery_id == "d1"
+
+
+def test_keepers_disable_a_subscription_with_all_that_waits_and_say_so(keepers: Keepers, database: Database) -> None:
     """Its waiting deliveries fail; those of others, and those delivered, stay."""
-    keepers.subscriptions.add(a_subscription("s2", created=NOON - dt.timedelta(days=1)), SECRET)
+    keepers.subscriptions.add(a_subscription("s2", created=NOON - dt.timedelta(days=1)), SECRETS)
     keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2", attempts=1), a_delivery("d3", "s2", next_attempt=NOON + LEASE))
 
-    keepers.deliveries.settle(keepers.claim(), Outcome(DeliveryState.FAILED, NOON, None, 410, "gone", switches_off=True))
+    keepers.settle(keepers.claim(), Answer(410, error="gone", is_gone=True))
 
     assert [one.state for one in keepers.subscriptions.all()] == [SubscriptionState.DISABLED, SubscriptionState.ACTIVE]
     assert [keepers.state_of(one).state.value for one in ("d1", "d2", "d3")] == ["failed", "failed", "waiting"]
     assert keepers.deliveries.counts() == {"subscriptions": 2, "deliveries_waiting": 1, "deliveries_failed": 2}
+    assert [event.type for event in dispatched("notify", database)] == ["subscription.disabled.v1"]
 
 
 def test_keepers_forget_a_subscription_with_its_deliveries(keepers: Keepers) -> None:
@@ -210,46 +260,42 @@ def test_keepers_forget_a_subscription_with_its_deliveries(keepers: Keepers) -> 
 
     assert keepers.subscriptions.remove("s1")
     assert not keepers.subscriptions.remove("s1")
-    assert not keepers.deliveries.settle(claim, DELIVERED)
+    assert not keepers.settle(claim)
     assert keepers.deliveries.counts() == {"subscriptions": 0, "deliveries_waiting": 0, "deliveries_failed": 0}
 
 
-def test_keepers_list_the_newest_first_up_to_a_limit(keepers: Keepers) -> None:
-    """Older ones are left off."""
-    keepers.make(*(a_delivery(f"d{n}", event_id=f"e{n}", created=NOON + dt.timedelta(seconds=n)) for n in range(5)))
-
-    assert [one.delivery_id for one in keepers.deliveries.newest(2)] == ["d4", "d3"]
-
-
 def test_keepers_prune_what_ended_long_ago(keepers: Keepers) -> None:
-    """What waits stays."""
+    """What waits stays; of events, the newest, and no more than there may be."""
     keepers.make(a_delivery("d1"), a_delivery("d2", event_id="e2"), a_delivery("d3", event_id="e3", created=NOON + LEASE))
-    keepers.deliveries.settle(keepers.claim(), DELIVERED)
+    keepers.settle(keepers.claim())
+    for number in range(3):
+        keepers.deliveries.make(Told(f"e{number}", "x.y.v1", NOON + LEASE * number, "Berlin", {}), lambda _: [])
 
-    assert keepers.deliveries.prune(NOON) == 0
-    assert keepers.deliveries.prune(NOON + LEASE) == 1
-    assert len(keepers.deliveries.newest(10)) == 2
+    assert keepers.deliveries.prune(NOON, 9) == 0
+    assert keepers.deliveries.prune(NOON + LEASE, 1) == 1
+    assert len(keepers.newest()) == 2
+    assert [one.event_id for one in keepers.deliveries.events_between(NOON, NOON + LEASE * 9, 9)] == ["e2"]
 
 
 def test_deliveries_whose_secret_cannot_be_read_wait_and_are_not_tried(database: Database, tmp_path: Path) -> None:
     """Those of others are told meanwhile; when the key is back they are told too, with no try used up."""
     keepers = keepers_on(database, tmp_path)
-    keepers.subscriptions.add(a_subscription("s1"), SECRET)
+    keepers.subscriptions.add(a_subscription("s1"), SECRETS)
     kept = (tmp_path / "vault.keys").read_bytes()
     (tmp_path / "vault.keys").unlink()
     keyless = keepers_on(database, tmp_path)
-    keyless.subscriptions.add(a_subscription("s2"), SECRET)
+    keyless.subscriptions.add(a_subscription("s2"), SECRETS)
     keyless.make(a_delivery("d1"), a_delivery("d2", event_id="e2"), a_delivery("d3", "s2"))
 
-    assert keyless.claim().delivery_id == "d3"
-    assert keyless.nothing_is_due()
+    assert [one.delivery.delivery_id for one in keyless.claims()] == ["d3"]
+    assert keyless.claims() == []
     waiting = keyless.state_of("d1")
     assert (waiting.state, waiting.attempts) == (DeliveryState.WAITING, 0)
     assert "vault.keys" in str(waiting.last_error)
     (tmp_path / "vault.keys").write_bytes(kept)
-    back = keyless.claim(NOON + LEASE)
+    (back,) = keyless.claims(NOON + LEASE)
 
-    assert (back.attempts, back.secret) == (1, SECRET)
+    assert (back.delivery.delivery_id, back.delivery.attempts, back.secrets) == ("d1", 1, SECRETS)
 
 
 def test_notify_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:

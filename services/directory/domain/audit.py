@@ -21,7 +21,8 @@ _LONGEST = 500
 """Characters of a person or a subject: both are indexed."""
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NAMES_OF_A_PACKAGE = ("name", "package_id")
-_NAMES_OF_AN_INSTANCE = ("peer_id", "instance_id", "old_id")
+_OTHER_NAMES = ("peer_id", "instance_id", "old_id", "subscription_id")
+"""Of an instance, or of a subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Entry:
     person: str | None
     """Who asked for it; none for what no person did."""
     subject: str | None
-    """The package's name, or the instance's id; none for what is about this instance."""
+    """The package's name, or the id of the instance or the subscription; none for what is about this instance."""
     data: dict[str, Any]
 
     @classmethod
@@ -91,7 +92,7 @@ class Kept:
 
 
 def _subject_of(data: Mapping[str, Any]) -> str | None:
-    names = _NAMES_OF_A_PACKAGE if "package_id" in data else _NAMES_OF_AN_INSTANCE
+    names = _NAMES_OF_A_PACKAGE if "package_id" in data else _OTHER_NAMES
     return next((str(data[name]) for name in names if data.get(name)), None)
 
 

@@ -34,6 +34,8 @@ class Right(StrEnum):
     """Decide which version of a name is current: roll back, and forth."""
     DELETE = "delete"
     """Delete a package everywhere, and bring it back."""
+    SUBSCRIBE = "subscribe"
+    """Have events sent somewhere, in one's own name; who is narrowed to tags, those of packages within."""
     ADMINISTER = "administer"
     AUDIT = "audit"
     """Read the audit log, and who may do what."""
@@ -83,8 +85,8 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 }
 """Every right of every role."""
 
-NARROWABLE = frozenset({Right.UPLOAD, Right.TAG, Right.PROMOTE, Right.APPROVE, Right.RAISE, Right.DELETE})
-"""Rights that change packages: what a grant narrowed to tags gives, beside looking."""
+NARROWABLE = frozenset({Right.UPLOAD, Right.TAG, Right.PROMOTE, Right.APPROVE, Right.RAISE, Right.DELETE, Right.SUBSCRIBE})
+"""Rights over packages: what a grant narrowed to tags gives, beside looking."""
 
 Limit = Tags | None
 """The staging tags within which a right holds; none for everywhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from services.directory.domain.people import (
     checked_text,
     name_key,
 )
-from services.directory.domain.rights import read_grants
+from services.directory.domain.rights import Allowed, Right, read_grants
 from services.directory.handlers.admitting import Clock
 from services.directory.handlers.describing import describe_group_grant, describe_person
 from services.directory.ports import GroupGrants, Here, Passwords, Register
@@ -57,6 +57,8 @@ class PeopleHandlers:
     rules: PasswordRules
     here: Here
     clock: Clock
+    allowed_to: Callable[[Person], Allowed]
+    """What somebody may do here, by grants of their own and of their groups."""
 
     def create(  # noqa: PLR0913, PLR0917 - the whole wish
         self, name: Any, grants: Any, display_name: Any, email: Any, password: Any, service: Any, by: str
@@ -93,6 +95,21 @@ class PeopleHandlers:
             NotFound: if there is none.
         """
         return describe_person(self._find(reference))
+
+    def standings(self, references: Sequence[str], right: Any) -> dict[str, Any]:
+        """Of people, by name or person_id: `{active, may, within}`, the last two about a right. Who is not known is not in the answer.
+
+        Raises:
+            InvalidInput: RIGHT_UNKNOWN.
+        """
+        wanted = Right.parse(right)
+        known = {reference: self._find_or_none(reference) for reference in references}
+        return {reference: self._standing(person, wanted) for reference, person in known.items() if person}
+
+    def _standing(self, person: Person, right: Right) -> dict[str, Any]:
+        may = self.allowed_to(person)
+        limit = may.get(right)
+        return {"active": person.is_active, "may": right in may, "within": None if limit is None else sorted(limit)}
 
     def change(  # noqa: PLR0913, PLR0917 - the whole wish
         self, reference: str, grants: Any, display_name: Any, email: Any, by: str, expected: Any = None
@@ -153,8 +170,11 @@ class PeopleHandlers:
         log.info(what, person=by, name=changed.name)
         return describe_person(changed)
 
+    def _find_or_none(self, reference: str) -> Person | None:
+        return self.register.person(str(reference)) or self.register.named(name_key(str(reference)))
+
     def _find(self, reference: str) -> Person:
-        found = self.register.person(str(reference)) or self.register.named(name_key(str(reference)))
+        found = self._find_or_none(reference)
         if found is None:
             raise NotFound(f"there is nobody called {str(reference)[:60]!r} here")
         return found

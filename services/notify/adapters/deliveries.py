@@ -1,94 +1,121 @@
-"""Deliveries in a database, claimed with lease and fence."""
+"""Deliveries in a database."""
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from services.notify.adapters.rows import claim_of, delivery_of, delivery_row, subscription_of
-from services.notify.adapters.schema import DELIVERIES, SUBSCRIPTIONS
-from services.notify.domain.deliveries import GONE_REASON, Claim, Delivery, DeliveryState, Outcome
+from services.notify.adapters import claims, kept_events
+from services.notify.adapters.rows import attempt_of, delivery_of, delivery_row, secrets_of, subscription_of
+from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
+from services.notify.domain.channels import Told
+from services.notify.domain.deliveries import Attempt, Claim, Delivery, DeliveryState
+from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
-from shared.core.errors import SecretUnreadable
-from shared.core.times import to_text, to_text_or_none
+from services.notify.ports import DeliverySearch
+from shared.core.errors import InvalidInput, SecretUnreadable
+from shared.core.times import to_text, to_time
 from shared.runtime.database import Database
 from shared.runtime.logging import get_logger
+from shared.runtime.outbox import Outbox
 from shared.runtime.secret_columns import SecretColumn
 
 log = get_logger(__name__)
 _UNREADABLE_WAIT = dt.timedelta(minutes=1)
-"""How long deliveries of a subscription whose secret cannot be read wait before it is tried to read it again."""
-_IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
+"""How long a subscription whose secrets cannot be read waits before it is tried to read them again."""
 
 
 class DatabaseDeliveries:
     """`Deliveries` by SQLAlchemy."""
 
-    def __init__(self, database: Database, secrets: SecretColumn) -> None:
+    def __init__(self, database: Database, secrets: SecretColumn, events: Outbox) -> None:
         """`database` is migrated; `secrets` are those of the subscriptions."""
-        self._database, self._secrets = database, secrets
+        self._database, self._secrets, self._events = database, secrets, events
 
-    def make(self, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
-        """Keep what `choose` wants delivered and is not here yet, in one transaction; how many."""
+    def make(self, told: Told, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
+        """Keep an event, and what `choose` wants delivered of it, in one transaction; how many deliveries are new."""
+        active = select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.state == SubscriptionState.ACTIVE.value)
         with self._database.write(alone=True) as connection:
-            subscriptions = [subscription_of(row, self._secrets) for row in connection.execute(select(SUBSCRIPTIONS))]
-            new = [one for one in choose(subscriptions) if not _is_known(connection, one)]
-            for one in new:
-                connection.execute(insert(DELIVERIES).values(delivery_row(one)))
-        return len(new)
+            if not kept_events.keep(connection, told):
+                return 0
+            return _insert(connection, choose([subscription_of(row) for row in connection.execute(active)]))
 
-    def claim(self, now: dt.datetime, lease_until: dt.datetime) -> Claim | None:
-        """Take a delivery that is due for this worker alone."""
-        taken = (
-            update(DELIVERIES)
-            .where(DELIVERIES.c.delivery_id == _due(now).scalar_subquery())
-            .values(lease_until=to_text(lease_until), fence=DELIVERIES.c.fence + 1, attempts=DELIVERIES.c.attempts + 1)
-            .returning(DELIVERIES.c.delivery_id)
-        )
-        claimed = select(DELIVERIES, SUBSCRIPTIONS.c.url, SUBSCRIPTIONS.c.encrypted_secret).join(SUBSCRIPTIONS)
+    def claim(self, now: dt.datetime, lease_until: dt.datetime, most: int) -> Sequence[Claim]:
+        """Take up to so many deliveries that are due for this worker alone."""
         with self._database.write() as connection:
-            while delivery_id := connection.execute(taken).scalar_one_or_none():
-                row = connection.execute(claimed.where(DELIVERIES.c.delivery_id == delivery_id)).one()
-                try:
-                    return claim_of(row, self._secrets)
-                except SecretUnreadable as error:
-                    log.warning("delivery_waits", subscription_id=row.subscription_id, code=error.code, reason=str(error))
-                    _let_wait(connection, row, now + _UNREADABLE_WAIT, str(error))
-        return None
+            found = [self._claim(connection, row, now, lease_until) for row in claims.rows_of_due(connection, now, most)]
+        return [claim for claim in found if claim]
+
+    def _claim(self, connection: Connection, delivery: Any, now: dt.datetime, lease_until: dt.datetime) -> Claim | None:
+        subscription_id = delivery.subscription_id
+        encrypted = select(SUBSCRIPTIONS.c.encrypted_secret).where(SUBSCRIPTIONS.c.subscription_id == subscription_id)
+        try:
+            secrets = secrets_of(self._secrets.decrypt(connection.execute(encrypted).scalar_one(), subscription_id))
+        except SecretUnreadable as error:
+            log.warning("delivery_waits", subscription_id=subscription_id, code=error.code, reason=str(error))
+            _let_wait(connection, subscription_id, now + _UNREADABLE_WAIT, str(error))
+            return None
+        subscription = claims.taken(connection, subscription_id, lease_until, delivery.delivery_id)
+        counted = connection.execute(select(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery.delivery_id)).one()
+        return claims.claim_of(counted, subscription, secrets, now)
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, if it still is this worker's."""
-        this_claim = and_(DELIVERIES.c.delivery_id == claim.delivery_id, DELIVERIES.c.fence == claim.fence, _IS_WAITING)
-        change = (
-            update(DELIVERIES)
-            .where(this_claim)
-            .values(
-                state=outcome.state.value,
-                next_attempt=to_text_or_none(outcome.next_attempt),
-                last_status=outcome.last_status,
-                last_error=outcome.last_error,
-                lease_until=None,
-            )
-        )
-        with self._database.write(alone=outcome.switches_off) as connection:
-            settled = connection.execute(change).rowcount > 0
-            if settled and outcome.switches_off:
-                _switch_off(connection, claim.subscription_id)
+        with self._database.write(alone=outcome.disabled is not None) as connection:
+            settled = claims.give_back(connection, claim, outcome)
+            if settled and outcome.disabled and claims.write_disabled(connection, outcome.disabled.subscription):
+                self._events.add(connection, *outcome.disabled.events)
+            if settled:
+                claims.set_due(connection, claim.subscription.subscription_id)
+        if outcome.disabled:
+            self._events.ring()
         return settled
 
-    def newest(self, limit: int) -> Sequence[Delivery]:
-        """Up to `limit` deliveries, newest first."""
-        newest_first = select(DELIVERIES).order_by(DELIVERIES.c.created.desc(), DELIVERIES.c.delivery_id).limit(limit)
+    def listed(self, search: DeliverySearch, after: str | None, limit: int) -> tuple[Sequence[Delivery], str | None]:
+        """Up to `limit` deliveries, newest first, and the place after them."""
+        wanted = [getattr(DELIVERIES.c, name) == value for name, value in _given(search)]
+        newest_first = select(DELIVERIES).where(*wanted, *_behind(after)).order_by(DELIVERIES.c.created.desc(), DELIVERIES.c.delivery_id)
         with self._database.read() as connection:
-            return [delivery_of(row) for row in connection.execute(newest_first)]
+            rows = connection.execute(newest_first.limit(limit + 1)).all()
+        following = f"{rows[limit - 1].created}~{rows[limit - 1].delivery_id}" if len(rows) > limit else None
+        return [delivery_of(row) for row in rows[:limit]], following
 
-    def prune(self, before: dt.datetime) -> int:
-        """Forget old deliveries that are not waiting; how many."""
-        old = delete(DELIVERIES).where(DELIVERIES.c.created < to_text(before), ~_IS_WAITING)
+    def find(self, delivery_id: str) -> tuple[Delivery, Sequence[Attempt]] | None:
+        """One of them, with its tries."""
+        with self._database.read() as connection:
+            row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery_id)).first()
+            if row is None:
+                return None
+            tries = select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery_id).order_by(ATTEMPTS.c.attempt_id)
+            return delivery_of(row), [attempt_of(one) for one in connection.execute(tries)]
+
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery], now: dt.datetime) -> int:
+        """Have these delivered from the first try on; how many."""
+        begun = {"state": DeliveryState.WAITING.value, "attempts": 0, "next_attempt": to_text(now)}
+        with self._database.write(alone=True) as connection:
+            number = _insert(connection, deliveries)
+            for delivery in deliveries:
+                kept = and_(DELIVERIES.c.subscription_id == subscription_id, DELIVERIES.c.event_id == delivery.event_id)
+                ended = DELIVERIES.c.state != DeliveryState.WAITING.value
+                number += connection.execute(update(DELIVERIES).where(kept, ended).values(begun)).rowcount
+            claims.have_new(connection, [subscription_id], now)
+        return number
+
+    def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
+        """Kept events of that time, oldest first."""
+        with self._database.read() as connection:
+            return kept_events.between(connection, since, until, limit)
+
+    def prune(self, before: dt.datetime, most_events: int) -> int:
+        """Forget old deliveries that are not waiting, and old events; how many deliveries."""
+        old = delete(DELIVERIES).where(DELIVERIES.c.created < to_text(before), ~claims.IS_WAITING)
         with self._database.write() as connection:
+            kept_events.prune(connection, before, most_events)
             return connection.execute(old).rowcount
 
     def counts(self) -> dict[str, int]:
@@ -104,42 +131,52 @@ class DatabaseDeliveries:
         }
 
 
-def _due(now: dt.datetime) -> Select[tuple[str]]:
-    """The id of the delivery to try next.
-
-    On PostgreSQL, workers skip what another is just claiming, so in a rare race two deliveries of one subscription are under
-    way; SQLite has one writer at a time.
-    """
-    other = DELIVERIES.alias()
-    under_way = exists().where(other.c.subscription_id == DELIVERIES.c.subscription_id, other.c.lease_until > to_text(now))
-    unclaimed = or_(DELIVERIES.c.lease_until.is_(None), DELIVERIES.c.lease_until <= to_text(now))
-    return (
-        select(DELIVERIES.c.delivery_id)
-        .where(_IS_WAITING, DELIVERIES.c.next_attempt <= to_text(now), unclaimed, ~under_way)
-        .order_by(DELIVERIES.c.attempts, DELIVERIES.c.next_attempt)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+@functools.lru_cache(maxsize=2)
+def _inserting(dialect: str) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(DELIVERIES).on_conflict_do_nothing()
 
 
-def _is_known(connection: Connection, delivery: Delivery) -> bool:
-    same = select(DELIVERIES.c.delivery_id).where(
-        DELIVERIES.c.subscription_id == delivery.subscription_id, DELIVERIES.c.event_id == delivery.event_id
-    )
-    return connection.execute(same).first() is not None
+def _insert(connection: Connection, deliveries: Sequence[Delivery]) -> int:
+    """Keep those that are new, and have their subscriptions looked at; how many."""
+    if not deliveries:
+        return 0
+    before = connection.scalar(_of_event(deliveries)) or 0
+    connection.execute(_inserting(connection.dialect.name), [delivery_row(one) for one in deliveries])
+    claims.have_new(connection, list({one.subscription_id for one in deliveries}), deliveries[0].created)
+    return (connection.scalar(_of_event(deliveries)) or 0) - before
 
 
-def _let_wait(connection: Connection, claimed: Any, until: dt.datetime, reason: str) -> None:
-    """The delivery was not tried, and all of its subscription wait."""
-    back = {"attempts": claimed.attempts - 1, "lease_until": None}
-    connection.execute(update(DELIVERIES).where(DELIVERIES.c.delivery_id == claimed.delivery_id).values(back))
-    due = and_(DELIVERIES.c.subscription_id == claimed.subscription_id, _IS_WAITING, DELIVERIES.c.next_attempt < to_text(until))
-    connection.execute(update(DELIVERIES).where(due).values(next_attempt=to_text(until), last_error=reason))
+def _of_event(deliveries: Sequence[Delivery]) -> Select[Any]:
+    event_ids = {one.event_id for one in deliveries}
+    subscription_ids = {one.subscription_id for one in deliveries}
+    several = DELIVERIES.c.event_id.in_(event_ids) if len(event_ids) > 1 else DELIVERIES.c.event_id == next(iter(event_ids))
+    if len(subscription_ids) == 1:
+        several = and_(several, DELIVERIES.c.subscription_id == next(iter(subscription_ids)))
+    return select(func.count()).select_from(DELIVERIES).where(several)
 
 
-def _switch_off(connection: Connection, subscription_id: str) -> None:
+def _let_wait(connection: Connection, subscription_id: str, until: dt.datetime, reason: str) -> None:
+    """Nothing was tried; all of the subscription waits."""
     this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
-    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(state=SubscriptionState.DISABLED.value))
-    rest = and_(DELIVERIES.c.subscription_id == subscription_id, _IS_WAITING)
-    ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "lease_until": None, "last_error": GONE_REASON}
-    connection.execute(update(DELIVERIES).where(rest).values(ended))
+    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(rests_until=to_text(until)))
+    waiting = and_(DELIVERIES.c.subscription_id == subscription_id, claims.IS_WAITING)
+    connection.execute(update(DELIVERIES).where(waiting).values(last_error=reason))
+    claims.set_due(connection, subscription_id)
+
+
+def _given(search: DeliverySearch) -> list[tuple[str, str]]:
+    fields = {"subscription_id": search.subscription_id, "state": search.state, "event_type": search.event_type}
+    return [(name, value) for name, value in fields.items() if value is not None]
+
+
+def _behind(after: str | None) -> list[Any]:
+    """What is further down the list than this place."""
+    if after is None:
+        return []
+    created, _, delivery_id = after.partition("~")
+    try:
+        to_time(created)
+    except ValueError as error:
+        raise InvalidInput("`after` is the `next` of the page before", "CURSOR_INVALID") from error
+    columns = DELIVERIES.c
+    return [or_(columns.created < created, and_(columns.created == created, columns.delivery_id > delivery_id))]

@@ -15,8 +15,8 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
-from services.notify.domain.deliveries import Answer
 from services.notify.domain.targets import Network, check_address
+from services.notify.ports import WebAnswer
 from shared.core.errors import InvalidInput
 from shared.runtime.logging import get_logger
 from shared.runtime.outbound import PORTS, Conversation, CutOff, Limits, Request, port_of, reason_of, resolve_by_system
@@ -69,7 +69,7 @@ class GuardedHttp:
         """
         self.guard.addresses(_parsed(url))
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """Post on a fresh connection. Whatever goes wrong is an answer, not an error."""
         with CutOff(self.limits.total_seconds) as cut_off:
             try:
@@ -77,9 +77,9 @@ class GuardedHttp:
                 talk = Conversation(self.guard.addresses(parsed), self.limits, self.tls, cut_off)
                 answer = talk.hold(Request("POST", parsed, {"user-agent": "odst-webhook", **headers}, body), _read_a_little)
             except InvalidInput as error:
-                answer = Answer(error=f"{error.code}: {error}")
+                answer = WebAnswer(error=f"{error.code}: {error}")
             except (HTTPError, OSError) as error:
-                answer = Answer(error=f"no whole answer within {self.limits.total_seconds:g} s" if cut_off.fired else reason_of(error))
+                answer = WebAnswer(error=f"no whole answer within {self.limits.total_seconds:g} s" if cut_off.fired else reason_of(error))
         # The path of a webhook is often a secret: only the host is logged.
         log.info("webhook_posted", host=_host(url), message=headers.get("webhook-id"), status=answer.status, error=answer.error)
         return answer
@@ -102,8 +102,9 @@ def _host(url: str) -> str | None:
     return None
 
 
-def _read_a_little(response: Any) -> Answer:
+def _read_a_little(response: Any) -> WebAnswer:
     # So that a short answer is not cut off with a reset; the status is known, so nothing here can change the outcome.
+    content = b""
     with contextlib.closing(response), contextlib.suppress(HTTPError, OSError):
-        response.read(MAX_ANSWER_BYTES, decode_content=False)
-    return Answer(response.status, response.headers.get("retry-after"))
+        content = response.read(MAX_ANSWER_BYTES, decode_content=False)
+    return WebAnswer(response.status, response.headers.get("retry-after"), None, content)

@@ -2,53 +2,130 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from typing import Any
 
-from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
-from services.notify.domain.subscriptions import Subscription, SubscriptionState
-from shared.core.times import to_text, to_text_or_none, to_time
-from shared.runtime.secret_columns import SecretColumn
-from shared.runtime.vault import Encrypted
-
-_CLAIM_FIELDS = [field.name for field in dataclasses.fields(Claim) if field.name != "secret"]
-_DELIVERY_FIELDS = [field.name for field in dataclasses.fields(Delivery)]
+from services.notify.domain.channels import Message, Secrets, restore_channel
+from services.notify.domain.channels.webhook import SECRET
+from services.notify.domain.deliveries import Attempt, Delivery, DeliveryState, Health
+from services.notify.domain.filters import read_filters
+from services.notify.domain.subscriptions import Reason, Subscription, SubscriptionState
+from shared.core.times import to_text, to_text_or_none, to_time, to_time_or_none
 
 
-def subscription_row(subscription: Subscription, encrypted: Encrypted) -> dict[str, Any]:
-    """A subscription as a row; patterns hold no spaces."""
-    changed = {"events": " ".join(subscription.events), "state": subscription.state.value, "created": to_text(subscription.created)}
-    fields = dataclasses.asdict(subscription) | changed | {"encrypted_secret": encrypted}
-    del fields["secret_readable"]
-    return fields
+def subscription_row(subscription: Subscription) -> dict[str, Any]:
+    """A subscription as a row, but for its secrets; patterns hold no spaces."""
+    return {
+        "subscription_id": subscription.subscription_id,
+        "kind": subscription.channel.kind,
+        "settings": json.dumps(subscription.channel.shown()),
+        "events": " ".join(subscription.events),
+        "filters": json.dumps(subscription.filters.as_json()) if subscription.filters.are_any else "{}",
+        "within": None if subscription.within is None else " ".join(sorted(subscription.within)),
+        "created_by": subscription.created_by,
+        "owner_id": subscription.owner_id,
+        "description": subscription.description,
+        "created": to_text(subscription.created),
+        "changed": to_text_or_none(subscription.changed),
+        "state": subscription.state.value,
+        "reason": subscription.reason and subscription.reason.value,
+        "since": to_text_or_none(subscription.since),
+    }
 
 
-def subscription_of(row: Any, secrets: SecretColumn) -> Subscription:
+def subscription_of(row: Any, *, secret_readable: bool = True) -> Subscription:
     """A row as a subscription."""
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
-    readable = secrets.can_read(fields.pop("encrypted_secret"), row.subscription_id)
-    changed = {"events": tuple(row.events.split()), "state": SubscriptionState(row.state), "created": to_time(row.created)}
-    return Subscription(**fields | changed, secret_readable=readable)
+    return Subscription(
+        row.subscription_id,
+        restore_channel(row.kind, json.loads(row.settings)),
+        tuple(row.events.split()),
+        row.created_by,
+        to_time(row.created),
+        row.owner_id,
+        read_filters(json.loads(row.filters)),
+        None if row.within is None else frozenset(row.within.split()),
+        row.description,
+        SubscriptionState(row.state),
+        Reason(row.reason) if row.reason else None,
+        to_time_or_none(row.since),
+        to_time_or_none(row.changed),
+        secret_readable,
+    )
+
+
+def health_of(row: Any) -> Health:
+    """How the receiver of a subscription's row has answered of late."""
+    return Health(row.failures, to_time_or_none(row.failing_since), to_time_or_none(row.rests_until))
+
+
+def health_row(health: Health) -> dict[str, Any]:
+    """The same, to be written."""
+    return {
+        "failures": health.failures,
+        "failing_since": to_text_or_none(health.failing_since),
+        "rests_until": to_text_or_none(health.rests_until),
+    }
+
+
+def secrets_text(secrets: Secrets) -> str:
+    """Secrets of a channel as what is encrypted."""
+    return json.dumps(dict(secrets))
+
+
+def secrets_of(text: str) -> Secrets:
+    """The same, decrypted; before there were channels, it was the secret of a webhook alone."""
+    return dict(json.loads(text)) if text.startswith("{") else {SECRET: text}
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
     """A delivery as a row."""
-    changed = {"state": delivery.state.value, "created": to_text(delivery.created), "next_attempt": to_text_or_none(delivery.next_attempt)}
-    return dataclasses.asdict(delivery) | changed
+    return {
+        "delivery_id": delivery.delivery_id,
+        "subscription_id": delivery.subscription_id,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type,
+        "kind": delivery.kind,
+        "body": delivery.message.content,
+        "content_type": delivery.message.content_type,
+        "created": to_text(delivery.created),
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "next_attempt": to_text_or_none(delivery.next_attempt),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+    }
 
 
 def delivery_of(row: Any) -> Delivery:
     """A row as a delivery."""
-    fields = {name: getattr(row, name) for name in _DELIVERY_FIELDS}
-    again = to_time(row.next_attempt) if row.next_attempt else None
-    return Delivery(**fields | {"state": DeliveryState(row.state), "created": to_time(row.created), "next_attempt": again})
+    return Delivery(
+        row.delivery_id,
+        row.subscription_id,
+        row.event_id,
+        row.event_type,
+        row.kind,
+        Message(row.body, row.content_type),
+        to_time(row.created),
+        to_time_or_none(row.next_attempt),
+        DeliveryState(row.state),
+        row.attempts,
+        row.last_status,
+        row.last_error,
+    )
 
 
-def claim_of(row: Any, secrets: SecretColumn) -> Claim:
-    """A joined row as a claim.
+def attempt_row(delivery_id: str, attempt: Attempt) -> dict[str, Any]:
+    """A try as a row."""
+    return {
+        "delivery_id": delivery_id,
+        "time": to_text(attempt.time),
+        "milliseconds": attempt.milliseconds,
+        "status": attempt.status,
+        "error": attempt.error,
+        "answer": attempt.answer,
+    }
 
-    Raises:
-        SecretUnreadable: if its secret cannot be read.
-    """
-    secret = secrets.decrypt(row.encrypted_secret, row.subscription_id)
-    return Claim(**{name: getattr(row, name) for name in _CLAIM_FIELDS}, secret=secret)
+
+def attempt_of(row: Any) -> Attempt:
+    """A row as a try."""
+    return Attempt(to_time(row.time), row.milliseconds, row.status, row.error, row.answer)

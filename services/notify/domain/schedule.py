@@ -25,14 +25,14 @@ JITTER_SHARE = 0.1
 """By how much a wait is stretched at most, so that not all receivers are tried at once after an outage."""
 
 
-def next_attempt(attempts: int, now: dt.datetime, jitter: float, retry_after: str | None = None) -> dt.datetime | None:
+def next_attempt(attempts: int, now: dt.datetime, jitter: float, retry_after: float = 0) -> dt.datetime | None:
     """When to try again after `attempts` tries, the last of them now; None if that was the last.
 
-    `jitter` is a random number from 0 to 1; `retry_after` is the receiver's header.
+    `jitter` is a random number from 0 to 1; `retry_after` are the seconds that the receiver asks for.
     """
     if attempts >= len(DELAYS_SECONDS):
         return None
-    wait = max(DELAYS_SECONDS[attempts], retry_after_seconds(retry_after, now))
+    wait = max(DELAYS_SECONDS[attempts], retry_after)
     return now + dt.timedelta(seconds=wait * (1 + JITTER_SHARE * jitter))
 
 

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 _PREFIX = "whsec_"
 _SECRET_BYTES = 32
@@ -25,13 +26,17 @@ def message_id(event_id: str) -> str:
     return f"msg_{event_id}"
 
 
-def signed_headers(secret: str, event_id: str, body: bytes, now: dt.datetime) -> dict[str, str]:
-    """The headers of one try at `now`."""
+def signed_headers(keys: Sequence[str], event_id: str, body: bytes, now: dt.datetime) -> dict[str, str]:
+    """The headers of one try at `now`, with a signature by each of the secrets: a receiver verifies any one of them."""
     identifier, timestamp = message_id(event_id), str(int(now.timestamp()))
-    key = base64.b64decode(secret.removeprefix(_PREFIX))
-    signature = hmac.new(key, f"{identifier}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    signed = f"{identifier}.{timestamp}.".encode() + body
     return {
         "webhook-id": identifier,
         "webhook-timestamp": timestamp,
-        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
+        "webhook-signature": " ".join(_signature(secret, signed) for secret in keys),
     }
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(_PREFIX))
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

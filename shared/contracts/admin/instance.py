@@ -1,25 +1,18 @@
-"""The instance itself in the Admin API: status, dead letters, subscriptions, the audit log."""
+"""The instance itself in the Admin API: status, dead letters, the API's own description."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, Bytes, ShownOnce, Time
+from shared.contracts.admin.base import Answer, Body, Bytes
 
 
 class ReplayWish(Body):
     """Which dead letter; left out, all."""
 
     id: Annotated[str, StringConstraints(max_length=200)] | None = None
-
-
-class SubscriptionWish(Body):
-    """Where to post, and which events: types, or patterns such as `package.*`."""
-
-    url: Annotated[str, StringConstraints(max_length=2000)]
-    events: Annotated[list[Annotated[str, StringConstraints(max_length=80)]], Field(min_length=1, max_length=50)]
 
 
 class Health(Answer):
@@ -93,51 +86,6 @@ class Replayed(Answer):
     """How many were handed back to their queues."""
 
     replayed: int
-
-
-class Subscription(Answer):
-    """Who is told of what by a webhook."""
-
-    subscription_id: str
-    url: str
-    events: list[str]
-    state: str
-    created_by: str
-    created: Time
-    secret_readable: bool = True
-    """False if the key that encrypted its secret is not there: its deliveries wait until it is."""
-
-
-class NewSubscription(Subscription):
-    """A subscription with its secret, which is shown only once."""
-
-    secret: ShownOnce
-
-
-class SubscriptionList(Answer):
-    """All subscriptions."""
-
-    items: list[Subscription]
-
-
-class Delivery(Answer):
-    """One event on its way to one subscriber."""
-
-    delivery_id: str
-    subscription_id: str
-    event_id: str
-    event_type: str
-    state: str
-    attempts: int
-    last_status: int | None
-    last_error: str | None
-    next_attempt: Time | None
-
-
-class DeliveryList(Answer):
-    """Deliveries, newest first."""
-
-    items: list[Delivery]
 
 
 class ApiDocument(Answer):

@@ -30,6 +30,7 @@ from shared.contracts.events.mesh import (
     RecordRefusedV1,
     TrustChangedV1,
 )
+from shared.contracts.events.notify import SubscriptionDisabledV1
 from shared.contracts.events.packages import (
     FileDigests,
     MessageDeadLetteredV1,
@@ -93,6 +94,7 @@ __all__ = [
     "PromotionEndedV1",
     "PromotionRequestedV1",
     "RecordRefusedV1",
+    "SubscriptionDisabledV1",
     "TransferSuspectV1",
     "TrustChangedV1",
 ]
@@ -138,6 +140,7 @@ ALL: dict[str, type[Event]] = {
         AuditContradictedV1,
         DoorActedV1,
         MessageDeadLetteredV1,
+        SubscriptionDisabledV1,
     )
 }
 """The catalogue: every event by its type."""

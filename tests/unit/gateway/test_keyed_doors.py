@@ -36,6 +36,8 @@ NOT_KEYED = {
     "POST /api/v1/people/{reference}/password": "the password is the same the second time",
     "POST /api/v1/people/{reference}/disable": "disabled is disabled",
     "POST /api/v1/people/{reference}/enable": "active is active",
+    "POST /api/v1/subscriptions/{subscription_id}/pause": "paused is paused",
+    "POST /api/v1/subscriptions/{subscription_id}/resume": "active is active",
     "POST /api/v1/directory/test": "changes nothing",
     "POST /api/v1/directory/oidc/test": "changes nothing",
     "POST /api/v1/audit/verify": "changes nothing",

@@ -1,130 +1,78 @@
-"""Stand-ins for the outside of the notify service; the fake keepers pass the same suite as the real ones."""
+"""Stand-ins for the outside of the notify service. Its database is a real one: SQLite, copied from one that was migrated once."""
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import functools
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from services.notify.domain.deliveries import GONE_REASON, Answer, Claim, Delivery, DeliveryState, Outcome
-from services.notify.domain.subscriptions import Subscription, SubscriptionState
-from shared.core.errors import InvalidInput
-from shared.testing.fakes.clock import NOON
+from sqlalchemy import event
+
+from services.notify.adapters.channels.webhook import WebhookSender
+from services.notify.adapters.deliveries import DatabaseDeliveries
+from services.notify.adapters.schema import SUBSCRIPTIONS
+from services.notify.adapters.subscriptions import DatabaseSubscriptions
+from services.notify.domain.channels import Message
+from services.notify.domain.channels.webhook import WebhookChannel
+from services.notify.domain.deliveries import Delivery
+from services.notify.domain.filters import Package
+from services.notify.domain.subscriptions import Subscription
+from services.notify.handlers.deliveries import DeliveryLog
+from services.notify.handlers.delivering import Delivering
+from services.notify.handlers.owners import Owners
+from services.notify.handlers.subscribing import Subscribing
+from services.notify.handlers.telling import About, Telling
+from services.notify.ports import DeliverySearch, Standing, WebAnswer
+from shared.contracts.events import Event, PackagePublishedV1
+from shared.contracts.happening import Happening
+from shared.core.errors import InvalidInput, ServiceUnavailable
+from shared.runtime.database import Database
+from shared.runtime.secret_columns import SecretColumn
+from shared.runtime.vault import Vault
+from shared.testing.fakes.clock import NOON, FakeClock
+from tests.contract.port_databases import dispatched, migrated, outbox_of
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+SECRETS = {"secret": SECRET}
+PUBLISHED = PackagePublishedV1(
+    package_id="00000000-0000-4000-8000-000000000001", name="Firefox.pkg", size=5, sha256="0" * 64, origin="ORIGIN"
+)
 
 
-def a_subscription(subscription_id: str = "s1", url: str = "https://hooks.example/x", **fields: object) -> Subscription:
+def an_id(number: int) -> str:
+    """An id in the form of events."""
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def a_subscription(subscription_id: str = "s1", url: str = "https://hooks.example/x", **fields: Any) -> Subscription:
     """A subscription to everything, with the given differences."""
-    known = {"events": ("*",), "created_by": "admin", "created": NOON}
-    return Subscription(subscription_id=subscription_id, url=url, **known | fields)
+    known: dict[str, Any] = {"events": ("*",), "created_by": "admin", "created": NOON}
+    return Subscription(subscription_id=subscription_id, channel=WebhookChannel(url), **known | fields)
 
 
-def a_delivery(delivery_id: str = "d1", subscription_id: str = "s1", event_id: str = "e1", **fields: object) -> Delivery:
+def a_delivery(delivery_id: str = "d1", subscription_id: str = "s1", event_id: str = "e1", **fields: Any) -> Delivery:
     """A delivery that is due, with the given differences."""
-    known = {"event_type": "package.published.v1", "body": b"{}", "created": NOON, "next_attempt": NOON}
+    known: dict[str, Any] = {
+        "event_type": "package.published.v1",
+        "kind": "webhook",
+        "message": Message(b"{}", "application/json"),
+        "created": NOON,
+        "next_attempt": NOON,
+    }
     return Delivery(delivery_id=delivery_id, subscription_id=subscription_id, event_id=event_id, **known | fields)
-
-
-@dataclass
-class FakeKeeper:
-    """`Subscriptions` and `Deliveries` in memory."""
-
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict, repr=False)
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-    leases: dict[str, dt.datetime] = field(default_factory=dict)
-    fences: dict[str, int] = field(default_factory=dict)
-
-    def add(self, subscription: Subscription, secret: str = SECRET) -> None:
-        """Keep a new subscription."""
-        self.secrets[subscription.subscription_id] = secret
-        self.subscriptions[subscription.subscription_id] = subscription
-
-    def all(self) -> Sequence[Subscription]:
-        """All subscriptions, newest first."""
-        return sorted(self.subscriptions.values(), key=lambda one: one.created, reverse=True)
-
-    def remove(self, subscription_id: str) -> bool:
-        """Forget a subscription with its deliveries."""
-        self.deliveries = {key: one for key, one in self.deliveries.items() if one.subscription_id != subscription_id}
-        return self.subscriptions.pop(subscription_id, None) is not None
-
-    def make(self, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
-        """Keep what is new."""
-        known = {(one.subscription_id, one.event_id) for one in self.deliveries.values()}
-        new = [one for one in choose(list(self.subscriptions.values())) if (one.subscription_id, one.event_id) not in known]
-        self.deliveries |= {one.delivery_id: one for one in new}
-        return len(new)
-
-    def claim(self, now: dt.datetime, lease_until: dt.datetime) -> Claim | None:
-        """Take a delivery that is due."""
-        held = {key for key, until in self.leases.items() if until > now}
-        busy = {self.deliveries[key].subscription_id for key in held if key in self.deliveries}
-        due = [
-            one
-            for one in self.deliveries.values()
-            if one.state is DeliveryState.WAITING and one.next_attempt and one.next_attempt <= now and one.subscription_id not in busy
-        ]
-        if not due:
-            return None
-        first = min(due, key=lambda one: (one.attempts, one.next_attempt))
-        taken = self.deliveries[first.delivery_id] = replace(first, attempts=first.attempts + 1)
-        self.leases[taken.delivery_id] = lease_until
-        self.fences[taken.delivery_id] = fence = self.fences.get(taken.delivery_id, 0) + 1
-        to = self.subscriptions[taken.subscription_id]
-        secret = self.secrets[taken.subscription_id]
-        return Claim(taken.delivery_id, taken.subscription_id, fence, taken.attempts, taken.event_id, taken.body, url=to.url, secret=secret)
-
-    def settle(self, claim: Claim, outcome: Outcome) -> bool:
-        """Write what became of a claim."""
-        delivery = self.deliveries.get(claim.delivery_id)
-        if not delivery or delivery.state is not DeliveryState.WAITING or self.fences[claim.delivery_id] != claim.fence:
-            return False
-        self.leases.pop(claim.delivery_id, None)
-        self.deliveries[claim.delivery_id] = replace(
-            delivery,
-            state=outcome.state,
-            next_attempt=outcome.next_attempt,
-            last_status=outcome.last_status,
-            last_error=outcome.last_error,
-        )
-        if outcome.switches_off:
-            self._switch_off(claim.subscription_id)
-        return True
-
-    def _switch_off(self, subscription_id: str) -> None:
-        self.subscriptions[subscription_id] = replace(self.subscriptions[subscription_id], state=SubscriptionState.DISABLED)
-        for key, one in self.deliveries.items():
-            if one.subscription_id == subscription_id and one.state is DeliveryState.WAITING:
-                self.deliveries[key] = replace(one, state=DeliveryState.FAILED, next_attempt=None, last_error=GONE_REASON)
-                self.leases.pop(key, None)
-
-    def newest(self, limit: int) -> Sequence[Delivery]:
-        """The newest deliveries."""
-        return sorted(self.deliveries.values(), key=lambda one: one.created, reverse=True)[:limit]
-
-    def prune(self, before: dt.datetime) -> int:
-        """Forget old deliveries that are not waiting."""
-        kept = {key: one for key, one in self.deliveries.items() if one.created >= before or one.state is DeliveryState.WAITING}
-        pruned, self.deliveries = len(self.deliveries) - len(kept), kept
-        return pruned
-
-    def counts(self) -> dict[str, int]:
-        """Numbers of subscriptions and of deliveries by state."""
-        states = [one.state for one in self.deliveries.values()]
-        return {
-            "subscriptions": len(self.subscriptions),
-            "deliveries_waiting": states.count(DeliveryState.WAITING),
-            "deliveries_failed": states.count(DeliveryState.FAILED),
-        }
 
 
 @dataclass
 class FakeWeb:
     """Remembers what was posted; answers as told, then with 200."""
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[WebAnswer] = field(default_factory=list)
     posted: list[tuple[str, bytes, Mapping[str, str]]] = field(default_factory=list)
     forbidden: bool = False
 
@@ -133,7 +81,92 @@ class FakeWeb:
         if self.forbidden:
             raise InvalidInput(f"{url} leads inside", "WEBHOOK_TARGET_FORBIDDEN")
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """Take a message."""
         self.posted.append((url, body, headers))
-        return self.answers.pop(0) if self.answers else Answer(200)
+        return self.answers.pop(0) if self.answers else WebAnswer(200)
+
+
+@dataclass
+class FakePeople:
+    """Everybody who is asked about may do everything, but for those who are named here."""
+
+    others: dict[str, Standing | None] = field(default_factory=dict)
+    away: bool = False
+
+    def standings(self, references: Collection[str], right: str) -> Mapping[str, Standing]:
+        """What somebody may do."""
+        if self.away:
+            raise ServiceUnavailable(f"nobody answers about {right}")
+        found = {one: self.others.get(one, Standing(is_active=True, may=True, within=None)) for one in references}
+        return {one: standing for one, standing in found.items() if standing}
+
+
+@dataclass
+class FakePackages:
+    """Packages by id."""
+
+    known: dict[str, Package] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def find(self, package_id: str) -> Package | None:
+        """One of them."""
+        self.asked.append(package_id)
+        return self.known.get(package_id)
+
+
+@functools.cache
+def _template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="odst-notify-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with migrated("notify", folder):
+        pass
+    return folder / "notify.sqlite3"
+
+
+class Desk:
+    """A notify service on a database of its own, with its outside faked."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copyfile(_template(), folder / "notify.sqlite3")
+        self.database = Database(f"sqlite:///{folder / 'notify.sqlite3'}")
+        event.listen(self.database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+        secrets = SecretColumn(Vault.load_or_create(folder / "vault.keys"), "notify", SUBSCRIPTIONS.c.encrypted_secret)
+        events = outbox_of("notify", self.database)
+        self.subscriptions = DatabaseSubscriptions(self.database, secrets, events)
+        self.deliveries = DatabaseDeliveries(self.database, secrets, events)
+        self.clock, self.web, self.people, self.packages, self.rings = FakeClock(), FakeWeb(), FakePeople(), FakePackages(), 0
+        ways, about = {"webhook": WebhookSender(self.web)}, About(self.packages)
+        self.telling = Telling(self.subscriptions, self.deliveries, about, self._ring, "Berlin", self.clock)
+        self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock)
+        self.log = DeliveryLog(self.deliveries)
+        self.delivering = Delivering(self.deliveries, ways, self.clock, lambda: 0.0, dt.timedelta(days=30), 1000)
+        self.owners = Owners(self.subscriptions, self.people, self.clock)
+
+    def _ring(self) -> None:
+        self.rings += 1
+
+    def add(self, subscription_id: str = "s1", **fields: Any) -> Subscription:
+        """Somebody subscribed."""
+        made = a_subscription(subscription_id, **fields)
+        self.subscriptions.add(made, SECRETS)
+        return made
+
+    def tell(self, event_id: str = "e1", what: Event = PUBLISHED) -> None:
+        """Something happened: a package was published, if nothing else is said."""
+        self.telling.tell(what, Happening(event_id, self.clock()))
+
+    def deliver_all(self) -> int:
+        """Try all that is due; how many tries."""
+        number = 0
+        while self.delivering.deliver_one():
+            number += 1
+        return number
+
+    def newest(self) -> Sequence[Delivery]:
+        """All deliveries, newest first."""
+        return self.deliveries.listed(DeliverySearch(), None, 1000)[0]
+
+    def told(self) -> list[Event]:
+        """What waits in the outbox."""
+        return dispatched("notify", self.database)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from services.notify.domain import deliveries, schedule, signing, targets
-from services.notify.domain.deliveries import Answer, DeliveryState, body_of, judge
+from services.notify.adapters.channels.webhook import WebhookSender
+from services.notify.domain import schedule, signing, targets
+from services.notify.domain.channels import Told
+from services.notify.domain.channels.webhook import MAX_BODY_BYTES, WebhookChannel
+from services.notify.domain.deliveries import Answer, Claim, DeliveryState, Health
+from services.notify.domain.judging import judge
+from services.notify.domain.subscriptions import Reason
+from services.notify.ports import WebAnswer
 from shared.contracts import patterns
-from shared.contracts.happening import Happening
 from shared.contracts.spine import handled_by
 from shared.core.errors import InvalidInput
 from shared.testing.fakes.clock import NOON
+from tests.unit.notify.notify_fakes import SECRETS, FakeWeb, a_delivery, a_subscription
 
 TOLD = list(handled_by("notify"))
 
@@ -111,7 +118,7 @@ def test_a_secret_has_the_form_and_length_of_standard_webhooks() -> None:
 def test_signatures_are_accepted_by_the_reference_library(body: bytes, event_id: str) -> None:
     """Whatever the body, `standardwebhooks` verifies it with our headers and its own clock."""
     secret = signing.new_secret()
-    headers = signing.signed_headers(secret, event_id, body, dt.datetime.now(dt.UTC))
+    headers = signing.signed_headers([secret], event_id, body, dt.datetime.now(dt.UTC))
 
     assert Webhook(secret).verify(body, headers) == json.loads(body)
     assert headers["webhook-id"] == f"msg_{event_id}"
@@ -170,43 +177,78 @@ def test_retry_after_is_read_as_seconds_or_date_within_a_day(header: str | None,
 
 def test_retry_after_only_ever_delays() -> None:
     """A shorter wish than the schedule's does not hurry us."""
-    longer = schedule.next_attempt(1, NOON, 0, "60")
-    shorter = schedule.next_attempt(2, NOON, 0, "60")
+    longer = schedule.next_attempt(1, NOON, 0, 60)
+    shorter = schedule.next_attempt(2, NOON, 0, 60)
 
     assert longer == NOON + dt.timedelta(seconds=60)
     assert shorter == NOON + dt.timedelta(seconds=300)
 
 
+def a_claim(attempts: int = 1, health: Health | None = None) -> Claim:
+    """A try of the given number."""
+    return Claim(a_delivery(attempts=attempts), a_subscription(), health or Health(), 1, NOON, {})
+
+
+def sent(status: int | None, **more: Any) -> Answer:
+    """What a webhook's answer means."""
+    web = FakeWeb([WebAnswer(status, **more)])
+    return WebhookSender(web).send(Claim(a_delivery(), a_subscription(), Health(), 1, NOON, SECRETS))
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_is_success(status: int) -> None:
-    """The delivery is done."""
-    outcome = judge(Answer(status), 1, NOON, 0)
+    """The delivery is done, and the receiver is well."""
+    outcome = judge(a_claim(health=Health(3, NOON, NOON)), sent(status), NOON, 0)
 
-    assert (outcome.state, outcome.last_status, outcome.next_attempt) == (DeliveryState.DELIVERED, status, None)
+    assert (outcome.state, outcome.attempt.status, outcome.next_attempt) == (DeliveryState.DELIVERED, status, None)
+    assert outcome.health == Health()
 
 
-@pytest.mark.parametrize("answer", [Answer(301), Answer(404), Answer(500), Answer(None, error="refused"), Answer(199), Answer(300)])
-def test_anything_else_is_tried_again_until_the_schedule_ends(answer: Answer) -> None:
+@pytest.mark.parametrize("status", [301, 404, 500, None, 199, 300])
+def test_anything_else_is_tried_again_until_the_schedule_ends(status: int | None) -> None:
     """A redirect too: it is never followed."""
-    again, ended = judge(answer, 1, NOON, 0), judge(answer, 10, NOON, 0)
+    answer = sent(status)
+    again, ended = judge(a_claim(1), answer, NOON, 0), judge(a_claim(10), answer, NOON, 0)
 
     assert (again.state, again.next_attempt) == (DeliveryState.WAITING, NOON + dt.timedelta(seconds=5))
     assert (ended.state, ended.next_attempt) == (DeliveryState.FAILED, None)
-    assert again.last_error
+    assert again.attempt.error
 
 
-def test_410_switches_the_subscription_off() -> None:
+def test_a_receiver_that_fails_is_left_alone_for_longer_and_longer() -> None:
+    """5 s, 10 s, 20 s … 5 minutes; longer if it asks for it."""
+    healths = [judge(a_claim(health=Health(failures)), sent(500), NOON, 0).health for failures in (0, 1, 2, 6, 400)]
+    asked = judge(a_claim(), sent(429, retry_after="3000"), NOON, 0)
+
+    assert [(one.rests_until - NOON).total_seconds() for one in healths if one.rests_until] == [5, 10, 20, 300, 300]
+    assert asked.health.rests_until == asked.next_attempt == NOON + dt.timedelta(seconds=3000)
+
+
+def test_410_disables_the_subscription() -> None:
     """The receiver is gone and is not asked again."""
-    outcome = judge(Answer(410), 1, NOON, 0)
+    outcome = judge(a_claim(), sent(410), NOON, 0)
 
-    assert (outcome.state, outcome.switches_off) == (DeliveryState.FAILED, True)
+    assert outcome.disabled is not None
+    assert (outcome.state, outcome.disabled.subscription.reason) == (DeliveryState.FAILED, Reason.RECEIVER_GONE)
+
+
+def test_a_receiver_that_only_failed_for_five_days_is_disabled() -> None:
+    """Not a minute before, and not if anything arrived meanwhile."""
+    for days, is_disabled in [(4.99, False), (5, True)]:
+        since = NOON - dt.timedelta(days=days)
+        outcome = judge(a_claim(health=Health(20, since, None)), sent(500), NOON, 0)
+        assert (outcome.disabled is not None) is is_disabled
+    assert judge(a_claim(health=Health()), sent(500), NOON, 0).health.failing_since == NOON
+
+
+def the_body(event_type: str, data: dict[str, Any]) -> bytes:
+    """What is posted of an event at Berlin."""
+    return WebhookChannel("https://hooks.example/").message(Told("e1", event_type, NOON, "Berlin", data)).content
 
 
 def test_a_body_says_type_time_instance_and_data() -> None:
     """By the convention of Standard Webhooks, with who tells it."""
-    body = body_of("package.published.v1", Happening("e1", NOON), "Berlin", {"name": "Füchse.pkg"})
-
-    assert json.loads(body) == {
+    assert json.loads(the_body("package.published.v1", {"name": "Füchse.pkg"})) == {
         "type": "package.published.v1",
         "timestamp": "2026-11-03T12:00:00.000Z",
         "instance": "Berlin",
@@ -216,8 +258,17 @@ def test_a_body_says_type_time_instance_and_data() -> None:
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.text(st.sampled_from("ä\x00\ud800😀x"), max_size=10).map(lambda part: part * 900)))
 def test_a_body_stays_small(data: dict[str, str]) -> None:
-    """Texts are cut when the whole would be too large; it stays JSON whatever they hold."""
-    body = body_of("package.quarantined.v1", Happening("e1", NOON), "Berlin", data)
+    """Texts are cut when the whole would be too large, and it says which; it stays JSON whatever they hold."""
+    body = the_body("package.quarantined.v1", data)
+    told = json.loads(body)
 
-    assert len(body) <= deliveries.MAX_BODY_BYTES
-    assert json.loads(body)["data"].keys() == data.keys()
+    assert len(body) <= MAX_BODY_BYTES
+    assert told["data"].keys() == data.keys()
+    assert told.get("cut", []) == [key for key in sorted(data) if len(told["data"][key]) < len(data[key])]
+
+
+def test_what_cannot_be_cut_is_left_out_of_a_body_that_would_be_too_large() -> None:
+    """Identifiers stay; it says what is missing."""
+    told = json.loads(the_body("package.quarantined.v1", {"package_id": "p1", "tags": ["x" * 40] * 600, "reason": "r" * 999}))
+
+    assert (told["data"], told["cut"]) == ({"package_id": "p1"}, ["reason", "tags"])

@@ -1,0 +1,123 @@
+"""The Admin API's subscriptions: who is told of what, on which channel, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify
+
+from services.api_gateway.http.auth import Guard
+from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.describing import described
+from services.api_gateway.http.keyed import keyed
+from services.api_gateway.ports import Services
+from shared.contracts.admin.subscriptions import (
+    DeliveryList,
+    DeliveryPage,
+    DeliveryWithTries,
+    NewSubscription,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionList,
+    SubscriptionWish,
+)
+
+
+def doors(services: Services, guard: Guard) -> Blueprint:
+    """All of them."""
+    api = Blueprint("subscriptions", __name__)
+    _making(api, services, guard)
+    _looking(api, services, guard)
+    _changing(api, services, guard)
+    _deliveries(api, services, guard)
+    return api
+
+
+def _asker() -> dict[str, Any]:
+    """Who asks, and within which tags they may."""
+    return {"by_id": g.principal["person_id"], "within": g.within}
+
+
+def _making(api: Blueprint, services: Services, guard: Guard) -> None:
+    @api.post("/subscriptions")
+    @guard.requires("subscribe")
+    @keyed("see GET /api/v1/subscriptions")
+    @described(body=SubscriptionWish, answers={201: NewSubscription})
+    def subscribe() -> tuple[Response, int]:
+        """Have events sent somewhere, in one's own name.
+
+        The answer holds the secret that was made for it, this once. Somebody whose grant is narrowed to staging tags is told of
+        packages within these.
+        """
+        wish = read(SubscriptionWish).model_dump(exclude_unset=True)
+        fields = {"url": None, "created_by": g.person, "owner_id": g.principal["person_id"], "within": g.within, **wish}
+        return jsonify(services.call("notify", "subscribe", **fields)), 201
+
+    @api.delete("/subscriptions/<subscription_id>")
+    @guard.requires("subscribe")
+    @described(answers={204: None})
+    def unsubscribe(subscription_id: str) -> tuple[str, int]:
+        """End a subscription."""
+        services.call("notify", "unsubscribe", subscription_id=subscription_id, **_asker())
+        return "", 204
+
+
+def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
+    @api.get("/subscriptions")
+    @guard.requires("view")
+    @described(answers={200: SubscriptionList})
+    def list_subscriptions() -> Response:
+        """List who is told of what."""
+        return jsonify(services.call("notify", "list_subscriptions"))
+
+    @api.get("/subscriptions/<subscription_id>")
+    @guard.requires("view")
+    @described(answers={200: Subscription})
+    def show_subscription(subscription_id: str) -> Response:
+        """Show one subscription."""
+        return jsonify(services.call("notify", "show_subscription", subscription_id=subscription_id))
+
+
+def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
+    @api.patch("/subscriptions/<subscription_id>")
+    @guard.requires("subscribe")
+    @described(body=SubscriptionChange, answers={200: Subscription})
+    def change_subscription(subscription_id: str) -> Response:
+        """Give a subscription other events, filters, settings, or another description; what is left out stays."""
+        changes = read(SubscriptionChange).model_dump(exclude_unset=True)
+        return jsonify(services.call("notify", "change_subscription", subscription_id=subscription_id, changes=changes, **_asker()))
+
+    def set_state(subscription_id: str, state: str) -> Response:
+        return jsonify(services.call("notify", "set_subscription_state", subscription_id=subscription_id, state=state, **_asker()))
+
+    @api.post("/subscriptions/<subscription_id>/pause")
+    @guard.requires("subscribe")
+    @described(answers={200: Subscription})
+    def pause_subscription(subscription_id: str) -> Response:
+        """Send nothing until it is resumed. What happens meanwhile is not kept for it; it can be replayed."""
+        return set_state(subscription_id, "paused")
+
+    @api.post("/subscriptions/<subscription_id>/resume")
+    @guard.requires("subscribe")
+    @described(answers={200: Subscription})
+    def resume_subscription(subscription_id: str) -> Response:
+        """Send again, whether it was paused or disabled."""
+        return set_state(subscription_id, "active")
+
+
+def _deliveries(api: Blueprint, services: Services, guard: Guard) -> None:
+    @api.get("/deliveries")
+    @guard.requires("view")
+    @described(query=DeliveryPage, answers={200: DeliveryList})
+    def list_deliveries() -> Response:
+        """List what was sent to subscribers, newest first."""
+        page = read_query(DeliveryPage)
+        filters = page.model_dump(include={"subscription_id", "state", "event_type"}, exclude_none=True)
+        return jsonify(services.call("notify", "list_deliveries", limit=page.limit, after=page.after, filters=filters))
+
+    @api.get("/deliveries/<delivery_id>")
+    @guard.requires("view")
+    @described(answers={200: DeliveryWithTries})
+    def show_delivery(delivery_id: str) -> Response:
+        """Show what became of a delivery, try by try."""
+        return jsonify(services.call("notify", "show_delivery", delivery_id=delivery_id))

@@ -1,0 +1,1 @@
+"""How messages go out, by the kind of channel."""

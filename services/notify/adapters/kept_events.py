@@ -1,0 +1,43 @@
+"""Events that could be told, kept for a time, within the transactions of others."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.notify.adapters.schema import EVENTS
+from services.notify.domain.channels import Told
+from shared.core.times import to_text, to_time
+
+
+def keep(connection: Connection, told: Told) -> bool:
+    """Keep an event; False if it is kept already."""
+    inserting = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(EVENTS)
+    row = {
+        "event_id": told.event_id,
+        "event_type": told.event_type,
+        "time": to_text(told.time),
+        "instance": told.instance,
+        "data": json.dumps(dict(told.data)),
+    }
+    return connection.execute(inserting.values(row).on_conflict_do_nothing().returning(EVENTS.c.event_id)).first() is not None
+
+
+def between(connection: Connection, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
+    """Events of that time, oldest first."""
+    wanted = select(EVENTS).where(EVENTS.c.time >= to_text(since), EVENTS.c.time < to_text(until))
+    rows = connection.execute(wanted.order_by(EVENTS.c.time, EVENTS.c.event_id).limit(limit))
+    return [Told(row.event_id, row.event_type, to_time(row.time), row.instance, json.loads(row.data)) for row in rows]
+
+
+def prune(connection: Connection, before: dt.datetime, most: int) -> None:
+    """Forget those from before that time, and the oldest of more than so many."""
+    connection.execute(delete(EVENTS).where(EVENTS.c.time < to_text(before)))
+    too_many = (connection.scalar(select(func.count()).select_from(EVENTS)) or 0) - most
+    if too_many > 0:
+        oldest = select(EVENTS.c.event_id).order_by(EVENTS.c.time, EVENTS.c.event_id).limit(too_many)
+        connection.execute(delete(EVENTS).where(EVENTS.c.event_id.in_(oldest)))

@@ -1,0 +1,1 @@
+"""What notify does with events, what it answers, and how it delivers."""
