@@ -337,7 +337,7 @@ def _wait_published(instance: LocalInstance, package_id: str, size: int, progres
 
 
 def _arrived(client: Client, package_id: str, size: int) -> int:
-    moved = [transfer for transfer in client.peers.transfers(20) if transfer.package_id == package_id]
+    moved = [transfer for transfer in client.transfers.page(limit=20).items if transfer.package_id == package_id]
     # The last byte counts as arrived only when the package is published.
     return min(moved[0].bytes_done, max(size - 1, 0)) if moved else 0
 

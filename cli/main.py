@@ -22,6 +22,7 @@ from cli.commands import (
     status,
     subscriptions,
     tokens,
+    transfers,
     uploads,
     versions,
 )
@@ -54,6 +55,7 @@ for module in (
     mesh,
     audit,
     status,
+    transfers,
     events,
     subscriptions,
     people,

@@ -21,6 +21,8 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "quarantined": ("!", "bold red", "quarantined"),
     "deleted": ("del", "dim", "deleted"),
     "superseded": ("old", "dim", "superseded"),
+    "paused": ("||", "yellow", "paused"),
+    "cancelled": ("x", "dim", "cancelled"),
     "absent": ("·", "dim", "absent"),
     _UNKNOWN: ("?", "dim", "unknown"),
 }

@@ -20,6 +20,7 @@ from odst_client.peers import Peers
 from odst_client.people import GroupGrants, People
 from odst_client.promotions import Promotions
 from odst_client.tokens import Tokens
+from odst_client.transfers import Transfers
 from odst_client.transport import Patience, Transport
 from odst_client.uploads import Uploads
 from odst_client.webhooks import Webhooks
@@ -36,7 +37,8 @@ class Client:
         packages      page, all, show, find, tag, delete, undelete, make_current, history, roll_back
         uploads       send, page, show, wait, download; in parts: begin, offset, send_part, give_up
         promotions    promote, page, latest, show, approve, reject
-        peers         invite, join, all, show, change, revoke, pull, transfers
+        peers         invite, join, all, show, change, revoke, pull
+        transfers     page, all, show, pause, resume, cancel, change
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
@@ -65,6 +67,7 @@ class Client:
         self.uploads = Uploads(self._transport)
         self.promotions = Promotions(self._transport)
         self.peers = Peers(self._transport)
+        self.transfers = Transfers(self._transport)
         self.mesh = Mesh(self._transport)
         self.instance = ThisInstance(self._transport)
         self.dead_letters = DeadLetters(self._transport)

@@ -1,4 +1,4 @@
-"""Peers: invite, join, what each may see and do; and what is moved from them to here."""
+"""Peers: invite, join, what each may see and do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from shared.contracts.admin.mesh import (
     PeerChange,
     PeerList,
     Pulling,
-    Transfer,
-    TransferList,
 )
 
 
@@ -65,11 +63,6 @@ class Peers(Group):
     def pull(self) -> Pulling:
         """Read the feeds of all peers now, instead of at the next poll."""
         return self._read(self.pull, Pulling)
-
-    @operation("GET", "/api/v1/transfers")
-    def transfers(self, limit: int | None = None) -> list[Transfer]:
-        """List what is moved to here, newest first; at most `limit`."""
-        return self._read(self.transfers, TransferList, query={"limit": limit}).items
 
 
 def _list(tags: Sequence[str] | None) -> list[str] | None:

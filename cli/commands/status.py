@@ -1,4 +1,4 @@
-"""What goes on: status, readiness, transfers, dead letters, versions."""
+"""What goes on: status, readiness, dead letters, versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from cli import options, output
 from cli.session import Session, with_session
 from shared.contracts.admin.instance import ServiceState, Status
 
-_TRANSFERS = ("name", "state", "size", "bytes_done", "planned", "finished", "error")
 _DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
 
 
@@ -52,14 +51,6 @@ def ready(session: Session) -> None:
 def openapi(session: Session) -> None:
     """Print the OpenAPI 3.1 document of the instance's Admin API, for programs. No token is needed."""
     output.print_json(output.plain(session.client.instance.openapi()))
-
-
-@click.command()
-@options.limit
-@with_session
-def transfers(session: Session, limit: int) -> None:
-    """List what is moved to this instance, newest first."""
-    session.show_rows(session.client.peers.transfers(limit), _TRANSFERS, "Nothing was moved here yet.")
 
 
 @click.group("dead-letters", invoke_without_command=True)
@@ -107,4 +98,4 @@ def show_version(session: Session) -> None:
     session.say({"version": installed}, installed)
 
 
-COMMANDS = (status, ready, openapi, transfers, dead_letters, show_version)
+COMMANDS = (status, ready, openapi, dead_letters, show_version)

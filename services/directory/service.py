@@ -34,6 +34,7 @@ from shared.contracts.events import (
     PromotionRequestedV1,
     RecordRefusedV1,
     SubscriptionDisabledV1,
+    TransferChangedV1,
     TransferSuspectV1,
 )
 from shared.runtime.bus.answers import answers
@@ -55,6 +56,7 @@ class DirectoryService:
         PeerChangedV1,
         PeerRevokedV1,
         PeerBannedV1,
+        TransferChangedV1,
         TransferSuspectV1,
         PackageRetaggedV1,
         PackageDeletedV1,

@@ -35,6 +35,7 @@ from shared.contracts.events import (
     PromotionRequestedV1,
     RecordRefusedV1,
     SubscriptionDisabledV1,
+    TransferChangedV1,
     TransferSuspectV1,
 )
 from shared.runtime.bus.answers import answers
@@ -58,6 +59,7 @@ class NotifyService:
         PeerChangedV1,
         PeerRevokedV1,
         PeerBannedV1,
+        TransferChangedV1,
         TransferSuspectV1,
         PackageRetaggedV1,
         PackageDeletedV1,

@@ -140,6 +140,9 @@ class TransferChanges(Protocol):
     def add_fetched(self, transfer_id: str, count: int) -> None:
         """Count bytes that came over the wire."""
 
+    def drop_slices(self, transfer_id: str) -> None:
+        """Forget its slices: whoever has claimed one has lost it."""
+
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
 
@@ -160,7 +163,10 @@ class Transfers(Protocol):
         """A transaction."""
 
     def claim(self, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
-        """Take one slice that is ready or whose lease expired; times more than an hour away were set by a wrong clock, and are past."""
+        """Take one slice that is ready or whose lease expired, of a transfer that fetches and is not paused: by priority, then age.
+
+        Times more than an hour away were set by a wrong clock, and are past.
+        """
 
     def renew(self, claim: Claim, until: dt.datetime) -> bool:
         """Extend the lease; False if the claim is lost."""
@@ -168,8 +174,16 @@ class Transfers(Protocol):
     def give_back(self, claim: Claim, not_before: dt.datetime) -> None:
         """Let others try from `not_before`, if the claim still holds."""
 
-    def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
-        """Newest transfers, each with the bytes of its finished slices."""
+    def listed(
+        self, limit: int, before: tuple[str, str] | None = None, states: Collection[str] = (), name: str | None = None
+    ) -> Sequence[tuple[Transfer, int]]:
+        """Newest transfers, each with the bytes of its finished slices; those behind a place (when planned, and id) that fit."""
+
+    def shown(self, transfer_id: str) -> tuple[Transfer, int] | None:
+        """One of them."""
+
+    def held_back(self, package_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these packages are `paused` or `cancelled` here."""
 
     def stale_assembled(self, before: dt.datetime) -> Sequence[Transfer]:
         """Assembled transfers that nobody verified since."""

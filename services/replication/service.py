@@ -140,9 +140,34 @@ class ReplicationService:
         return self.wired.announcing.hear(peer_id, epoch, seq)
 
     @answers
-    def list_transfers(self, limit: int) -> Any:
-        """Transfers, newest first."""
-        return self.wired.questions.list_transfers(limit)
+    def list_transfers(self, limit: int, after: str | None = None, states: list[str] | None = None, name: str | None = None) -> Any:
+        """A page of transfers, newest first."""
+        return self.wired.questions.list_transfers(limit, after, states or (), name)
+
+    @answers
+    def show_transfer(self, transfer_id: str) -> Any:
+        """One of them."""
+        return self.wired.questions.show_transfer(transfer_id)
+
+    @answers
+    def pause_transfer(self, transfer_id: str, person: str, expected: list[str] | None = None) -> Any:
+        """Claim none of its slices."""
+        return self.wired.steering.pause(transfer_id, person, expected)
+
+    @answers
+    def resume_transfer(self, transfer_id: str, person: str, expected: list[str] | None = None) -> Any:
+        """Go on with it."""
+        return self.wired.steering.resume(transfer_id, person, expected)
+
+    @answers
+    def cancel_transfer(self, transfer_id: str, person: str, expected: list[str] | None = None) -> Any:
+        """End it, and fetch its package no more."""
+        return self.wired.steering.cancel(transfer_id, person, expected)
+
+    @answers
+    def prioritise_transfer(self, transfer_id: str, priority: str, person: str, expected: list[str] | None = None) -> Any:
+        """Whose turn it is."""
+        return self.wired.steering.prioritise(transfer_id, priority, person, expected)
 
     @answers
     def transfer_progress(self, package_ids: list[str]) -> Any:

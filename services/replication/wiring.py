@@ -36,6 +36,7 @@ from services.replication.handlers.questions import Questions
 from services.replication.handlers.registration import RegistrationHandlers
 from services.replication.handlers.relations import RelationsHandlers
 from services.replication.handlers.rotating import RotatingHandlers
+from services.replication.handlers.steering import SteeringHandlers
 from services.replication.handlers.surveying import SurveyingHandlers
 from services.replication.handlers.witnessing import WitnessingHandlers
 from shared.core.errors import OdstError
@@ -77,6 +78,7 @@ class Replication:
     foreseeing: ForeseeingHandlers
     witnessing: WitnessingHandlers
     questions: Questions
+    steering: SteeringHandlers
     peers: SqlPeers
     secrets: SecretColumn
     database: Database
@@ -188,6 +190,7 @@ class _Parts:
             self._foreseeing(),
             witnessing,
             Questions(self.transfers, peers),
+            SteeringHandlers(self.transfers, storage, self.store, _now, self.bell),
             peers,
             self.secrets,
             self.database,
@@ -202,7 +205,7 @@ class _Parts:
     def _foreseeing(self) -> ForeseeingHandlers:
         name, tags = self.settings.instance_name, frozenset(self.settings.staging_tags)
         return ForeseeingHandlers(
-            self.peers, self.client, self.storage, _together, self.stages, name, tags, lambda: self.signatures.identity[0]
+            self.peers, self.transfers, self.client, self.storage, _together, self.stages, name, tags, lambda: self.signatures.identity[0]
         )
 
     def _pulling(self, rotating: RotatingHandlers) -> PullingHandlers:

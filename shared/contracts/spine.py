@@ -53,6 +53,7 @@ OFF_SPINE: tuple[Step, ...] = (
     Step(events.PeerRevokedV1, _TOLD),
     Step(events.PeerBannedV1, _TOLD),
     Step(events.TransferSuspectV1, _TOLD),
+    Step(events.TransferChangedV1, _TOLD),
     Step(events.CatalogueChangedV1, {"replication": "announce to every peer but the one that it came from"}),
     Step(events.PackageRetaggedV1, _TOLD),
     Step(events.PackageDeletedV1, {"replication": "fail the transfer", **_TOLD}),

@@ -26,6 +26,8 @@ PERSON: Final = frozenset({"groups", "last_login"})
 """Of a person."""
 PROMOTION: Final[frozenset[str]] = frozenset()
 """Of a promotion: that it was done by itself matters to who wants to reject it."""
+TRANSFER: Final = frozenset({"state", "bytes_done", "bytes_fetched", "finished"})
+"""Of a transfer: `paused`, `priority`, and who cancelled it (`error`) are what people decide."""
 ANY: Final = "*"
 """Expected by whom any version is right, as long as the thing is there."""
 _DIGITS = 32

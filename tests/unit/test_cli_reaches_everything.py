@@ -47,6 +47,8 @@ EVERYTHING = [
     ["audit", "verify"],
     ["audit", "acknowledge-restore", "--yes"],
     ["transfers"],
+    *[["transfers", word, "t"] for word in ("show", "pause", "resume", "cancel")],
+    ["transfers", "priority", "t", "high"],
     ["status"],
     ["settings"],
     ["roles"],

@@ -53,6 +53,7 @@ _OPERATIONS: dict[tuple[str, str], str] = {
     ("PATCH", "/api/v1/peers/{peer_id}"): "change_peer",
     ("DELETE", "/api/v1/peers/{peer_id}"): "revoke_peer",
     ("POST", "/api/v1/peers/pull"): "pull",
+    ("PATCH", "/api/v1/transfers/{transfer_id}"): "prioritise_transfer",
     ("POST", "/api/v1/dead-letters/replay"): "replay_dead_letter",
     ("DELETE", "/api/v1/dead-letters/{letter_id}"): "discard_dead_letter",
 }
@@ -66,7 +67,7 @@ _READING: dict[tuple[str, str], str] = {
 _COUNTED = frozenset({"read_audit", "verify_audit", "begin_log_in"})
 """Operations that programs repeat, or anybody can do."""
 _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
-_NAMES_IN_ANSWERS = ("name", "package_id", "token_id", "subscription_id", "peer_id", "upload_id", "promotion_id")
+_NAMES_IN_ANSWERS = ("name", "package_id", "token_id", "subscription_id", "peer_id", "transfer_id", "upload_id", "promotion_id")
 _MOST_READ = 1 << 20
 _REFUSED = "refused"
 

@@ -17,6 +17,7 @@ from services.api_gateway.http import (
     admin_settings,
     admin_staging,
     admin_subscriptions,
+    admin_transfers,
 )
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.cookies import LoginCookie, SessionCookie
@@ -29,6 +30,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_packages.doors(services, settings, guard))
     api.register_blueprint(admin_staging.doors(services, guard))
     api.register_blueprint(admin_peers.doors(services, guard))
+    api.register_blueprint(admin_transfers.doors(services, guard))
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
     api.register_blueprint(admin_audit.doors(services, guard))
     api.register_blueprint(admin_directory.doors(services, guard))

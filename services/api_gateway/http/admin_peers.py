@@ -5,13 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, jsonify
 
 from services.api_gateway.http.auth import Guard
-from services.api_gateway.http.bodies import read, read_query
+from services.api_gateway.http.bodies import read
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
-from shared.contracts.admin.base import Limit
-from shared.contracts.admin.mesh import Invitation, InvitationWish, Joining, Peer, PeerChange, PeerList, Pulling, TransferList
+from shared.contracts.admin.mesh import Invitation, InvitationWish, Joining, Peer, PeerChange, PeerList, Pulling
 from shared.core.errors import InvalidInput
 from shared.core.versions import PEER
 
@@ -105,10 +104,3 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
         """Read the feeds of all peers now."""
         services.call("replication", "pull_now")
         return jsonify({"state": "pulling"}), 202
-
-    @api.get("/transfers")
-    @guard.requires("view")
-    @described(query=Limit, answers={200: TransferList})
-    def list_transfers() -> Response:
-        """List what is moved to here, newest first."""
-        return jsonify(services.call("replication", "list_transfers", limit=read_query(Limit).limit))

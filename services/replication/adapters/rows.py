@@ -7,7 +7,7 @@ from typing import Any
 
 from services.replication.domain.peer import OpenInvitation, Peer, PeerState
 from services.replication.domain.records import Deferred
-from services.replication.domain.transfer import Transfer, TransferState
+from services.replication.domain.transfer import Priority, Transfer, TransferState
 from services.replication.domain.witnessing import Held
 from shared.core.clock import Stamp
 from shared.core.digest import Digest
@@ -173,6 +173,9 @@ def transfer_row(transfer: Transfer) -> dict[str, Any]:
         "state": transfer.state.value,
         "finished": to_text_or_none(transfer.finished),
         "error": transfer.error,
+        "paused": transfer.paused,
+        "priority": int(transfer.priority),
+        "turn": f"{Priority.HIGH - transfer.priority}{to_text(transfer.planned)}" if transfer.is_in_turn else None,
     }
 
 
@@ -192,6 +195,8 @@ def transfer_of(row: Any) -> Transfer:
         to_time_or_none(row.finished),
         row.bytes_fetched,
         row.error,
+        row.paused,
+        Priority(row.priority),
     )
 
 

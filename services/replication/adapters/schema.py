@@ -125,7 +125,12 @@ transfers = Table(
     Column("finished", String(32)),
     Column("bytes_fetched", BigInteger, nullable=False),
     Column("error", Text),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("turn", String(40)),
     Index("transfers_by_state", "state", "changed"),
+    Index("transfers_by_turn", "turn", "transfer_id"),
+    Index("transfers_by_time", "planned", "transfer_id"),
 )
 
 slices = Table(

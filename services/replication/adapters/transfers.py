@@ -6,11 +6,11 @@ A claim is one statement that takes a slice and raises its fence (`UPDATE … RE
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, select, tuple_, update
 
 from services.replication.adapters import rows
 from services.replication.adapters.schema import announcements, bad_chunks, outbox, peers, slices, transfers
@@ -71,6 +71,10 @@ class SqlTransferChanges:
         counted = update(transfers).where(transfers.c.transfer_id == transfer_id)
         self._connection.execute(counted.values(bytes_fetched=transfers.c.bytes_fetched + count))
 
+    def drop_slices(self, transfer_id: str) -> None:
+        """Forget its slices."""
+        self._connection.execute(delete(slices).where(slices.c.transfer_id == transfer_id))
+
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
         query = select(func.count()).select_from(slices).where(slices.c.transfer_id == transfer_id, slices.c.state != _DONE)
@@ -105,7 +109,7 @@ class SqlTransfers:
         self._outbox.ring()
 
     def claim(self, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:
-        """Take one slice: oldest transfer first, in order. Looks before it locks, as there is mostly nothing to take."""
+        """Take one slice: transfers by their turn, slices in order. Looks before it locks, as there is mostly nothing to take."""
         at = to_text(now)
         with self._database.read() as connection:
             if connection.execute(_claimable(now)).first() is None:
@@ -141,12 +145,40 @@ class SqlTransfers:
         with self._database.write() as connection:
             connection.execute(update(slices).where(_holds(claim)).values(free))
 
-    def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
+    def listed(
+        self, limit: int, before: tuple[str, str] | None = None, states: Collection[str] = (), name: str | None = None
+    ) -> Sequence[tuple[Transfer, int]]:
         """Newest transfers, each with the bytes of its finished slices."""
+        query = select(transfers).order_by(transfers.c.planned.desc(), transfers.c.transfer_id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(transfers.c.planned, transfers.c.transfer_id) < tuple_(*map(literal, before)))
+        if states:
+            query = query.where(transfers.c.state.concat("").in_(sorted(states)))
+        if name is not None:
+            query = query.where(transfers.c.name == name)
         with self._database.read() as connection:
-            found = connection.execute(select(transfers).order_by(transfers.c.planned.desc()).limit(limit)).all()
-            done = _done_bytes(connection, [row.transfer_id for row in found if row.state in _OPEN])
-        return [(rows.transfer_of(row), done.get(row.transfer_id, 0) if row.state in _OPEN else row.size) for row in found]
+            return _with_done(connection, connection.execute(query).all())
+
+    def shown(self, transfer_id: str) -> tuple[Transfer, int] | None:
+        """One, likewise."""
+        with self._database.read() as connection:
+            found = connection.execute(select(transfers).where(transfers.c.transfer_id == transfer_id)).all()
+            return next(iter(_with_done(connection, found)), None)
+
+    def held_back(self, package_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these packages are `paused` or `cancelled` here."""
+        held: dict[str, str] = {}
+        with self._database.read() as connection:
+            for part in portions(package_ids, _PORTION):
+                paused = and_(transfers.c.paused.is_(True), transfers.c.state.in_(_OPEN))
+                query = select(transfers.c.package_id, transfers.c.state).where(
+                    transfers.c.package_id.in_(part), or_(paused, transfers.c.state == TransferState.CANCELLED.value)
+                )
+                held |= {
+                    row.package_id: "cancelled" if row.state == TransferState.CANCELLED.value else "paused"
+                    for row in connection.execute(query)
+                }
+        return held
 
     def stale_assembled(self, before: dt.datetime) -> Sequence[Transfer]:
         """Assembled transfers that nobody verified since."""
@@ -189,13 +221,15 @@ class SqlTransfers:
 
 def _claimable(now: dt.datetime) -> Any:
     at, beyond = to_text(now), to_text(now + _BEYOND)
-    free = and_(slices.c.state == _READY, or_(slices.c.not_before <= at, slices.c.not_before > beyond))
-    expired = and_(slices.c.state == _CLAIMED, or_(slices.c.lease_until < at, slices.c.lease_until > beyond))
+    # Plain values, so that transfers are walked by their turn: a database that began with the slices would sort all that wait.
+    state = slices.c.state.concat("")
+    free = and_(state == _READY, or_(slices.c.not_before <= at, slices.c.not_before > beyond))
+    expired = and_(state == _CLAIMED, or_(slices.c.lease_until < at, slices.c.lease_until > beyond))
     return (
         select(slices.c.transfer_id, slices.c.number)
-        .join(transfers, transfers.c.transfer_id == slices.c.transfer_id)
-        .where(transfers.c.state.in_(_OPEN), or_(free, expired))
-        .order_by(transfers.c.planned, slices.c.number)
+        .join(transfers, transfers.c.transfer_id.concat("") == slices.c.transfer_id)
+        .where(transfers.c.turn.is_not(None), or_(free, expired))
+        .order_by(transfers.c.turn, transfers.c.transfer_id, slices.c.number)
         .limit(1)
     )
 
@@ -224,6 +258,19 @@ def _slice_row(transfer_id: str, part: Slice) -> dict[str, Any]:
 def _first(connection: Connection, query: Any) -> Transfer | None:
     row = connection.execute(query).first()
     return rows.transfer_of(row) if row else None
+
+
+def _with_done(connection: Connection, found: Sequence[Any]) -> list[tuple[Transfer, int]]:
+    done = _done_bytes(connection, [row.transfer_id for row in found if row.state in _OPEN])
+    return [(transfer, done.get(transfer.transfer_id, 0) if transfer.state in OPEN_STATES else _here(transfer)) for transfer in _of(found)]
+
+
+def _of(found: Sequence[Any]) -> list[Transfer]:
+    return [rows.transfer_of(row) for row in found]
+
+
+def _here(transfer: Transfer) -> int:
+    return 0 if transfer.state is TransferState.CANCELLED else transfer.size
 
 
 def _done_bytes(connection: Connection, transfer_ids: list[str]) -> dict[str, int]:

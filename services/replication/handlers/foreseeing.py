@@ -10,7 +10,7 @@ from typing import Any
 from services.replication.domain.catalogue import PUBLISHED, WANTED, Outline, Told, WhoIsWho
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.handlers.surveying import ask_peer
-from services.replication.ports import PeerClient, Peers, StorageService, Together
+from services.replication.ports import PeerClient, Peers, StorageService, Together, Transfers
 from shared.core.errors import InvalidInput
 from shared.core.staging import EVERY_TAG, Stages, Tags, entitled
 
@@ -19,6 +19,7 @@ _MOST = 1000
 _MOST_ASKED = 2000
 """Packages that each peer is asked for; beyond that, its feed is believed."""
 _SECOND = 2
+_CANCELLED = "its transfer was cancelled here: nothing is fetched until somebody resumes it"
 
 
 @dataclass
@@ -58,6 +59,7 @@ class ForeseeingHandlers:
     """Says before it happens what will move."""
 
     peers: Peers
+    transfers: Transfers
     client: PeerClient
     storage: StorageService
     together: Together
@@ -112,9 +114,14 @@ class ForeseeingHandlers:
     def _incoming(self, plan: _Plan, packages: Sequence[Outline]) -> None:
         names = {str(peer.peer_id): peer.name for peer in self.peers.all()}
         sources = self.peers.sources_among([package.package_id for package in packages])
+        held = self.transfers.held_back([package.package_id for package in packages])
         for package in packages:
+            if held.get(package.package_id) == "cancelled":
+                plan.withdraw(package, self.instance_name, _CANCELLED)
+                continue
             have = sorted(names[peer_id] for peer_id in sources[package.package_id] if peer_id in names)
             why = "it is wanted here" if have else "it is wanted here, and no peer has it yet"
+            why += "; its transfer is paused" if package.package_id in held else ""
             plan.move(package, ", ".join(have), self.instance_name, why)
 
     def _note_lacking(self, targets: Sequence[_Target], packages: Sequence[Outline]) -> None:

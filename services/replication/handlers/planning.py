@@ -48,12 +48,15 @@ class PlanningHandlers:
         """Reserve space, get the chunk list, cut the slices. Knowing the package already is success.
 
         With no room, or no source that answers and whose feed is read to its end, nothing is planned: storage rings again while the
-        package is wanted.
+        package is wanted. Nor is it for a package whose transfer was cancelled here, however often storage rings.
         """
         with self.transfers.changing() as changes:
             known = changes.of_package(event.package_id)
         if known and known.state not in ENDED_STATES:
             self.ring_workers()
+            return
+        if known and known.state is TransferState.CANCELLED:
+            log.info("transfer_not_planned", package_id=event.package_id, code="CANCELLED_HERE")
             return
         if self.storage.state_of(event.package_id) != WANTED:
             log.info("transfer_not_planned", package_id=event.package_id, code="NOT_WANTED")
@@ -83,7 +86,7 @@ class PlanningHandlers:
         slices = plan(manifest.size, self.slice_chunks)
         with self.transfers.changing() as changes:
             rival = changes.of_package(manifest.package_id)
-            if rival is None or rival.state in ENDED_STATES:
+            if rival is None or (rival.state in ENDED_STATES and rival.state is not TransferState.CANCELLED):
                 changes.save(transfer)
                 changes.add_slices(transfer.transfer_id, slices)
                 rival = None
@@ -139,9 +142,9 @@ class PlanningHandlers:
         now = self.clock()
         with self.transfers.changing() as changes:
             transfer = changes.of_package(package_id)
-            if transfer is None or transfer.state in ENDED_STATES:
+            if transfer is None or (transfer.state in ENDED_STATES and not _is_overtaken(transfer, state)):
                 return
-            changes.save(replace(transfer, state=state, finished=now, changed=now, error=error))
+            changes.save(replace(transfer, state=state, finished=now, changed=now, error=error, paused=False))
         if drop or transfer.state in OPEN_STATES:
             self.store.drop_incoming(transfer.transfer_id)
 
@@ -166,6 +169,11 @@ class PlanningHandlers:
                 assemble(changes, transfer, self.clock())
 
 
+def _is_overtaken(transfer: Transfer, state: TransferState) -> bool:
+    """It was cancelled, and its package came here by another way: nothing is to be remembered of that."""
+    return transfer.state is TransferState.CANCELLED and state is TransferState.DONE
+
+
 def able_sources(peers: Peers, lacking: LackBook, package_id: str, now: dt.datetime) -> list[Peer]:
     """Who has the bytes of a package, by its feed, and may be asked for them now."""
     known = [peer for peer in peers.sources_of(package_id) if peer.is_source(now)]
@@ -180,7 +188,7 @@ def leave_source(lacking: LackBook, peer: Peer, package_id: str, error: SourceLa
 
 def assemble(changes: TransferChanges, transfer: Transfer, now: dt.datetime) -> None:
     """All chunks are on disk: have the whole verified."""
-    changes.save(replace(transfer, state=TransferState.ASSEMBLED, changed=now))
+    changes.save(replace(transfer, state=TransferState.ASSEMBLED, changed=now, paused=False))
     changes.dispatch(
         events.PackageAssembledV1(
             package_id=transfer.package_id,

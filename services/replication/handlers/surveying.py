@@ -18,6 +18,7 @@ _SECONDS = 5.0
 """Longest wait for all peers together."""
 _PORTION, _MOST = 200, 1000
 _SECOND = 2
+_MOVES = "on_its_way"
 
 
 def ask_peer(client: PeerClient, peer: Peer, package_ids: Sequence[str]) -> Told:
@@ -70,8 +71,8 @@ class SurveyingHandlers:
         here: dict[str, Holding] = {}
         for portion in portions(package_ids, _PORTION):
             here |= self.storage.holdings(portion)
-        progress = self.transfers.progress(package_ids)
-        return {one: _cell(here[one].cell, progress.get(one)) if one in here else _cell("absent") for one in package_ids}
+        progress, held = self.transfers.progress(package_ids), self.transfers.held_back(package_ids)
+        return {one: _own_cell(here[one], progress.get(one), held.get(one)) if one in here else _cell("absent") for one in package_ids}
 
     def _peer_cells(
         self, peers: Sequence[Peer], answers: Sequence[Told | None], package_ids: Sequence[str]
@@ -107,5 +108,12 @@ def _peer_cell(  # noqa: PLR0913, PLR0917 - all that is known of one package at 
     return _cell("absent" if shown is not None and package_id in shown else "unknown")
 
 
+def _own_cell(here: Holding, percent: int | None, held: str | None) -> dict[str, Any]:
+    """On its way, unless somebody here decided otherwise."""
+    if here.cell != _MOVES or held is None:
+        return _cell(here.cell, percent)
+    return {"state": held, "percent": percent if held == "paused" else None}
+
+
 def _cell(state: str, percent: int | None = None) -> dict[str, Any]:
-    return {"state": state, "percent": percent if state == "on_its_way" else None}
+    return {"state": state, "percent": percent if state == _MOVES else None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, ShownOnce, TagList, Time
+from shared.contracts.admin.base import Answer, Body, Bytes, Page, Query, Several, ShownOnce, TagList, Time
 from shared.contracts.admin.packages import Package, PackageFilters
 
 MOST_ROWS = 200
@@ -85,6 +85,24 @@ class Pulling(Answer):
     state: Literal["pulling"]
 
 
+TransferState = Literal["planned", "moving", "assembled", "done", "failed", "suspect", "cancelled"]
+PriorityWord = Literal["low", "normal", "high"]
+
+
+class TransferQuery(Page):
+    """A page of the list of transfers, newest first."""
+
+    several: ClassVar = frozenset({"state"})
+    state: Annotated[Several[TransferState], Field(max_length=20, description="it is in one of these")] = ()
+    name: Annotated[Annotated[str, StringConstraints(min_length=1, max_length=255)] | None, Field(description="exactly this name")] = None
+
+
+class TransferWish(Body):
+    """Whose turn it is: the higher first, of equals the older one."""
+
+    priority: PriorityWord
+
+
 class Transfer(Answer):
     """One package's journey to here."""
 
@@ -92,24 +110,30 @@ class Transfer(Answer):
     package_id: str
     name: str
     size: Bytes
-    state: Literal["planned", "moving", "assembled", "done", "failed", "suspect"]
+    state: TransferState
     bytes_done: Bytes
     bytes_fetched: Bytes
     planned: Time
     finished: Time | None
     error: str | None
+    paused: bool = False
+    """Its slices are not fetched; what is here stays."""
+    priority: PriorityWord = "normal"
 
 
 class TransferList(Answer):
-    """Transfers, newest first."""
+    """A page of transfers, newest first; `next` is null at the end."""
 
     items: list[Transfer]
+    next: str | None = None
 
 
 class Cell(Answer):
     """One package at one instance."""
 
-    state: Literal["there", "on_its_way", "not_entitled", "quarantined", "deleted", "superseded", "absent", "unknown"]
+    state: Literal[
+        "there", "on_its_way", "not_entitled", "quarantined", "deleted", "superseded", "absent", "unknown", "paused", "cancelled"
+    ]
     percent: Annotated[int, Field(ge=0, le=100)] | None
 
 

@@ -50,6 +50,8 @@ from shared.contracts.events.packages import (
     PackageWithdrawnV1,
     PromotionEndedV1,
     PromotionRequestedV1,
+    TransferChange,
+    TransferChangedV1,
     TransferSuspectV1,
 )
 
@@ -95,6 +97,8 @@ __all__ = [
     "PromotionRequestedV1",
     "RecordRefusedV1",
     "SubscriptionDisabledV1",
+    "TransferChange",
+    "TransferChangedV1",
     "TransferSuspectV1",
     "TrustChangedV1",
 ]
@@ -116,6 +120,7 @@ ALL: dict[str, type[Event]] = {
         PeerChangedV1,
         PeerRevokedV1,
         PeerBannedV1,
+        TransferChangedV1,
         TransferSuspectV1,
         CatalogueChangedV1,
         PackageRetaggedV1,

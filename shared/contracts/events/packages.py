@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -137,6 +137,23 @@ class TransferSuspectV1(Event):
     transfer_id: Id
     package_id: Id
     chunk: Size
+
+
+TransferChange = Literal["paused", "resumed", "cancelled", "prioritised"]
+
+
+class TransferChangedV1(Event):
+    """Somebody decided about a transfer to here: it waits, goes on, ends without its package, or has another turn."""
+
+    type: ClassVar[str] = "transfer.changed.v1"
+    source: ClassVar[str] = "replication"
+    transfer_id: Id
+    package_id: Id
+    name: str
+    change: TransferChange
+    priority: Literal["low", "normal", "high"]
+    """From now on, whatever was changed."""
+    person: str
 
 
 class PackageRetaggedV1(Event):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +13,7 @@ from services.replication.domain.transfer import OPEN_STATES, Claim, Transfer, T
 from shared.contracts.events import Event
 from shared.core.digest import CHUNK_SIZE
 from shared.core.slices import Slice
+from shared.core.times import to_text
 
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -60,8 +61,8 @@ class FakeTransferChanges:
 
     def held(self, claim: Claim) -> _Part | None:
         """The slice of a claim, if the claim still holds."""
-        part = self.parts[claim.transfer_id, claim.slice.index]
-        return part if (part.state, part.fence) == ("claimed", claim.fence) else None
+        part = self.parts.get((claim.transfer_id, claim.slice.index))
+        return part if part and (part.state, part.fence) == ("claimed", claim.fence) else None
 
     def change(self, claim: Claim, **fields: object) -> bool:
         """Change the slice of a claim, if the claim still holds."""
@@ -78,6 +79,10 @@ class FakeTransferChanges:
         """Count bytes that came over the wire."""
         known = self.transfers[transfer_id]
         self.transfers[transfer_id] = replace(known, bytes_fetched=known.bytes_fetched + count)
+
+    def drop_slices(self, transfer_id: str) -> None:
+        """Forget its slices."""
+        self.parts = {place: part for place, part in self.parts.items() if place[0] != transfer_id}
 
     def slices_left(self, transfer_id: str) -> int:
         """Slices that are not done."""
@@ -113,8 +118,9 @@ class FakeTransfers:
         self._truth = copied
 
     def claim(self, worker: str, now: dt.datetime, lease: dt.timedelta) -> Claim | None:  # noqa: ARG002 - who it was is for people
-        """Take one slice: oldest transfer first, in order."""
-        owners = sorted((one for one in self._truth.transfers.values() if one.state in OPEN_STATES), key=lambda one: one.planned)
+        """Take one slice: by priority and age, in order."""
+        in_turn = (one for one in self._truth.transfers.values() if one.is_in_turn)
+        owners = sorted(in_turn, key=lambda one: (-one.priority, one.planned, one.transfer_id))
         for owner in owners:
             for (transfer_id, index), part in sorted(self._truth.parts.items(), key=lambda item: item[0][1]):
                 if transfer_id == owner.transfer_id and part.is_claimable(now):
@@ -133,10 +139,28 @@ class FakeTransfers:
         """Let others try from `not_before`, if the claim still holds."""
         self._truth.change(claim, state="ready", not_before=not_before)
 
-    def listed(self, limit: int) -> Sequence[tuple[Transfer, int]]:
+    def listed(
+        self, limit: int, before: tuple[str, str] | None = None, states: Collection[str] = (), name: str | None = None
+    ) -> Sequence[tuple[Transfer, int]]:
         """Newest transfers, each with the bytes of its finished slices."""
-        newest = sorted(self._truth.transfers.values(), key=lambda one: one.planned, reverse=True)[:limit]
-        return [(one, self._done_bytes(one) if one.state in OPEN_STATES else one.size) for one in newest]
+        fitting = (one for one in self._truth.transfers.values() if (not states or one.state in states) and name in (None, one.name))
+        newest = sorted(((to_text(one.planned), one.transfer_id) for one in fitting), reverse=True)
+        places = [place for place in newest if before is None or place < before]
+        return [found for _, transfer_id in places[:limit] if (found := self.shown(transfer_id))]
+
+    def shown(self, transfer_id: str) -> tuple[Transfer, int] | None:
+        """One, likewise."""
+        one = self._truth.transfers.get(transfer_id)
+        if one is None:
+            return None
+        ended = 0 if one.state is TransferState.CANCELLED else one.size
+        return one, self._done_bytes(one) if one.state in OPEN_STATES else ended
+
+    def held_back(self, package_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these packages are `paused` or `cancelled` here."""
+        every = [one for one in self._truth.transfers.values() if one.package_id in package_ids]
+        held = {one.package_id: "paused" for one in every if one.paused and one.state in OPEN_STATES}
+        return held | {one.package_id: "cancelled" for one in every if one.state is TransferState.CANCELLED}
 
     def _done_bytes(self, transfer: Transfer) -> int:
         parts = (part for (owner, _), part in self._truth.parts.items() if owner == transfer.transfer_id)

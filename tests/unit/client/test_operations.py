@@ -82,7 +82,16 @@ def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway
     file = tmp_path / "x"
     file.write_bytes(CONTENT)
     part = FilePart(io.BytesIO(CONTENT), 0, len(CONTENT), lambda _done: None)
-    samples = {"str": "x", "int": 3, "Sequence[str]": ["test"], "Role": "viewer", "RoleName": "viewer", "Path": file, "FilePart": part}
+    samples = {
+        "str": "x",
+        "int": 3,
+        "Sequence[str]": ["test"],
+        "Role": "viewer",
+        "RoleName": "viewer",
+        "PriorityWord": "high",
+        "Path": file,
+        "FilePart": part,
+    }
     for name, method in _methods(Client(gateway.url)):
         gateway.asked.clear()
         parameters = inspect.signature(method).parameters.values()

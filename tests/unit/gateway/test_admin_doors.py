@@ -166,7 +166,6 @@ CALLS = [
     ),
     _administer("DELETE", "/peers/P", "replication__revoke_peer", {"peer_id": "P", "revoked_by": "ada"}, status=204),
     _administer("POST", "/peers/pull", "replication__pull_now", {}, status=202),
-    Call("GET", "/transfers?limit=3", "view", "replication__list_transfers", {"limit": 3}),
     Call("GET", "/plan", "view", "replication__plan", {"package_id": None, "tags": None}),
     Call("GET", "/instances", "view", "storage__list_instances", {}),
     _administer("POST", "/instance/rotate-key", "storage__rotate_key", {"person": "ada"}, answer={"old": "O", "new": "N"}),

@@ -22,6 +22,7 @@ from services.replication.handlers.planning import PlanningHandlers
 from services.replication.handlers.pulling import PullingHandlers
 from services.replication.handlers.relations import RelationsHandlers
 from services.replication.handlers.rotating import RotatingHandlers
+from services.replication.handlers.steering import SteeringHandlers
 from services.replication.handlers.surveying import SurveyingHandlers
 from shared.contracts.events import Event, PackagePublishedV1, PackageWantedV1
 from shared.core.errors import OdstError
@@ -83,11 +84,20 @@ class Bench:
         looking = (self.peers, self.transfers, self.client, self.storage, self.signatures, together)
         self.surveying = SurveyingHandlers(*looking, "US")
         self.foreseeing = ForeseeingHandlers(
-            self.peers, self.client, self.storage, together, STAGES, "US", frozenset({"test"}), lambda: self.signatures.identity[0]
+            self.peers,
+            self.transfers,
+            self.client,
+            self.storage,
+            together,
+            STAGES,
+            "US",
+            frozenset({"test"}),
+            lambda: self.signatures.identity[0],
         )
         fetching = (self.peers, self.transfers, self.client, self.storage, self.store, self.clock)
         self.planning = PlanningHandlers(*fetching, open_manifest, _now, self._ring, slice_chunks, self.lacking)
         self.moving = self.worker("worker")
+        self.steering = SteeringHandlers(self.transfers, self.storage, self.store, self.clock, self._ring)
 
     def puller(self, protocols: tuple[int, ...]) -> PullingHandlers:
         """A reader of feeds that speaks these versions."""

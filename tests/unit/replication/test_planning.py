@@ -271,3 +271,57 @@ def test_many_transfers_are_looked_after_in_portions(bench: Bench) -> None:
     bench.planning.sweep(20)
 
     assert {transfer.state for transfer, _ in bench.transfers.listed(300)} == {TransferState.PLANNED}
+
+
+def test_what_was_cancelled_is_not_planned_again_until_somebody_asks(bench: Bench) -> None:
+    """However often storage rings; matrix and plan say why. Afterwards it is a transfer like others."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    first = bench.transfer().transfer_id
+    bench.moving.step()
+    bench.steering.cancel(first, "ada")
+
+    bench.want(PACKAGE)
+    bench.planning.sweep(0)
+
+    assert len(bench.transfers.listed(10)) == 1
+    assert list(bench.store.layout.incoming.iterdir()) == []
+    here = bench.surveying.matrix([PACKAGE.package_id])["packages"][PACKAGE.package_id][bench.signatures.identity[0]]
+    assert here == {"state": "cancelled", "percent": None}
+    assert bench.move_all() == 0
+    assert bench.steering.resume(first, "ben")["state"] == "failed"
+    bench.clock.pass_seconds(1)
+    bench.want(PACKAGE)
+    bench.move_all()
+    assert bench.transfer().transfer_id != first
+    assert bench.moved() == PACKAGE.content
+
+
+def test_a_cancelled_package_that_came_by_another_way_is_done(bench: Bench) -> None:
+    """Nothing is remembered of that it was cancelled."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    bench.steering.cancel(bench.transfer().transfer_id, "ada")
+
+    bench.planning.close(published(PACKAGE))
+
+    assert bench.transfer().state is TransferState.DONE
+
+
+def test_a_paused_transfer_is_no_stale_one(bench: Bench) -> None:
+    """The sweep leaves it as it is; a worker that was rung finds nothing, and goes on once it is resumed."""
+    bench.meet("B", PACKAGE)
+    bench.want(PACKAGE)
+    bench.moving.step()
+    paused = bench.transfer().transfer_id
+    bench.steering.pause(paused, "ada")
+    bench.clock.pass_seconds(3600)
+
+    bench.want(PACKAGE)
+    bench.planning.sweep(60)
+
+    assert bench.move_all() == 0
+    assert (bench.transfer().transfer_id, bench.transfer().paused) == (paused, True)
+    bench.steering.resume(paused, "ada")
+    bench.move_all()
+    assert (bench.moved(), bench.transfer().bytes_fetched) == (PACKAGE.content, len(PACKAGE.content))
