@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bus, catalogue, digests, hop, memory, profiling, tus, upload
+from benchmarks import bus, catalogue, digests, hop, memory, profiling, tus, upload, webhooks
 from benchmarks.printing import machine, print_machine, print_report
 from benchmarks.runner import Options, Report, tell
 from shared.testing.instance import ALL_IN_ONE, SEPARATE
@@ -25,6 +25,7 @@ BENCHES = {
     "bus": bus.run,
     "memory": memory.run,
     "catalogue": catalogue.run,
+    "webhooks": webhooks.run,
 }
 """Every benchmark, in the order in which they run."""
 _PROFILE = "profile"

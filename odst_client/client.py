@@ -42,7 +42,8 @@ class Client:
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
-        webhooks      subscribe, all, show, change, pause, resume, unsubscribe, deliveries, deliveries_page, delivery
+        webhooks      subscribe, all, show, change, pause, resume, unsubscribe, rotate_secret, test, replay,
+                      deliveries, deliveries_page, delivery, replay_delivery
         events        stream, follow, types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory, try_oidc

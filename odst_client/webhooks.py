@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from odst_client.operations import Group, operation, wish
@@ -11,12 +12,16 @@ from shared.contracts.admin.subscriptions import (
     Delivery,
     DeliveryList,
     DeliveryWithTries,
+    EventsReplayed,
+    EventsReplayWish,
     FiltersWish,
+    NewSecret,
     NewSubscription,
     Subscription,
     SubscriptionChange,
     SubscriptionList,
     SubscriptionWish,
+    TestResult,
 )
 
 
@@ -80,6 +85,26 @@ class Webhooks(Group):
     def resume(self, subscription_id: str) -> Subscription:
         """Send again, whether it was paused or disabled."""
         return self._read(self.resume, Subscription, subscription_id=subscription_id)
+
+    @operation("POST", "/api/v1/subscriptions/{subscription_id}/secret", creates=True)
+    def rotate_secret(self, subscription_id: str) -> NewSecret:
+        """Make a new secret, which is shown only now; for a time, the one before signs beside it."""
+        return self._read(self.rotate_secret, NewSecret, subscription_id=subscription_id)
+
+    @operation("POST", "/api/v1/subscriptions/{subscription_id}/test")
+    def test(self, subscription_id: str) -> TestResult:
+        """Send a message of the type `webhook.test`; what came of it."""
+        return self._read(self.test, TestResult, subscription_id=subscription_id)
+
+    @operation("POST", "/api/v1/subscriptions/{subscription_id}/replay")
+    def replay(self, subscription_id: str, since: dt.datetime, until: dt.datetime | None = None) -> EventsReplayed:
+        """Send again what it wants of the events from `since` up to `until`, with the ids that they had the first time."""
+        return self._read(self.replay, EventsReplayed, wish(EventsReplayWish, since=since, until=until), subscription_id=subscription_id)
+
+    @operation("POST", "/api/v1/deliveries/{delivery_id}/replay")
+    def replay_delivery(self, delivery_id: str) -> Delivery:
+        """Send a delivery again, now, with the id that it had the first time."""
+        return self._read(self.replay_delivery, Delivery, delivery_id=delivery_id)
 
     @operation("DELETE", "/api/v1/subscriptions/{subscription_id}")
     def unsubscribe(self, subscription_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import click
@@ -124,6 +125,42 @@ def resume(session: Session, subscription_id: str) -> None:
     _say(session, session.client.webhooks.resume(subscription_id))
 
 
+@subscriptions.command()
+@_subscription
+@with_session
+def test(session: Session, subscription_id: str) -> None:
+    """Send a message of the type webhook.test, and say what came of it."""
+    result = session.client.webhooks.test(subscription_id)
+    session.show_fields(result)
+    if not result.delivered:
+        raise click.ClickException(f"NOT_DELIVERED: {result.error}")
+
+
+@subscriptions.command("rotate-secret")
+@_subscription
+@with_session
+def rotate_secret(session: Session, subscription_id: str) -> None:
+    """Make a new secret, shown only now; until the time that is told, the one before signs beside it."""
+    session.show_fields(session.client.webhooks.rotate_secret(subscription_id))
+
+
+@subscriptions.command()
+@_subscription
+@click.option("--since", type=options.TIME, required=True, help="From when on, such as 2030-01-31T22:00:00+01:00.")
+@click.option("--until", type=options.TIME, help="Until when; without it, until now.")
+@with_session
+def replay(session: Session, *, subscription_id: str, since: dt.datetime, until: dt.datetime | None) -> None:
+    """Send again what happened in that time, with the ids of the first time: receivers drop what they know."""
+    number, following = 0, since
+    while True:
+        done = session.client.webhooks.replay(subscription_id, following, until)
+        number += done.replayed
+        if done.next is None:
+            break
+        following = done.next
+    session.say({"subscription_id": subscription_id, "replayed": number}, f"{number} to be sent again: odst deliveries")
+
+
 @click.command()
 @click.argument("subscription_id")
 @with_session
@@ -167,6 +204,15 @@ def show_delivery(session: Session, delivery_id: str) -> None:
         return
     session.show_fields(found, _DELIVERIES)
     session.show_rows(found.tries, _TRIES, "It was not tried yet.")
+
+
+@deliveries.command("replay")
+@click.argument("delivery_id", metavar="ID")
+@with_session
+def replay_delivery(session: Session, delivery_id: str) -> None:
+    """Send a delivery again, now, with the id of the first time."""
+    found = session.client.webhooks.replay_delivery(delivery_id)
+    session.say(found, f"{found.delivery_id} is {found.state}")
 
 
 COMMANDS = (subscribe, subscriptions, unsubscribe, deliveries)

@@ -94,10 +94,10 @@ class Deliveries(Protocol):
     def find(self, delivery_id: str) -> tuple[Delivery, Sequence[Attempt]] | None:
         """One of them, with its tries, oldest first."""
 
-    def again(self, subscription_id: str, deliveries: Sequence[Delivery], now: dt.datetime) -> int:
-        """Have these delivered from the first try on, in their order: those that are kept already, by their event, and those that are new.
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery]) -> None:
+        """Have these delivered from the first try on, when they say: those that are kept already, by their event, and those that are new.
 
-        What is waiting anyway stays as it is. Returns how many are to be delivered.
+        The message of what is kept stays as it is, and the rest of the receiver is over.
         """
 
     def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
@@ -111,6 +111,13 @@ class Deliveries(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Numbers of `subscriptions`, `deliveries_waiting` and `deliveries_failed`."""
+
+
+class Crew(Protocol):
+    """Those who do several things at once."""
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do this beside what is under way. What it raises is told in the log."""
 
 
 class Sender(Protocol):

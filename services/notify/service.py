@@ -128,6 +128,21 @@ class NotifyService:
         return self.wired.subscribing.set_state(subscription_id, state, by_id, within)
 
     @answers
+    def rotate_secret(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:
+        """A new secret: shown this once."""
+        return self.wired.subscribing.rotate_secret(subscription_id, by_id, within)
+
+    @answers
+    def test_subscription(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:
+        """What comes of one message, sent now."""
+        return self.wired.testing.test(subscription_id, by_id, within)
+
+    @answers
+    def replay_events(self, subscription_id: str, since: str, until: str | None, by_id: str | None, within: list[str] | None) -> Any:
+        """Everything of a time, once more."""
+        return self.wired.replaying.replay_events(subscription_id, since, until, by_id, within)
+
+    @answers
     def unsubscribe(self, subscription_id: str, by_id: str | None = None, within: list[str] | None = None) -> None:
         """Forget a subscriber."""
         self.wired.subscribing.unsubscribe(subscription_id, by_id, within)
@@ -136,6 +151,11 @@ class NotifyService:
     def list_deliveries(self, limit: int, after: str | None = None, filters: dict[str, str | None] | None = None) -> Any:
         """A page of deliveries, newest first."""
         return self.wired.log.listed(limit, after, filters)
+
+    @answers
+    def replay_delivery(self, delivery_id: str, by_id: str | None, within: list[str] | None) -> Any:
+        """One, once more."""
+        return self.wired.replaying.replay_delivery(delivery_id, by_id, within)
 
     @answers
     def show_delivery(self, delivery_id: str) -> Any:

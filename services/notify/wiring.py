@@ -17,20 +17,27 @@ from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
 from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.config import NotifySettings
+from services.notify.domain.pace import Pace
 from services.notify.handlers.deliveries import DeliveryLog
 from services.notify.handlers.delivering import Delivering
 from services.notify.handlers.owners import Owners
+from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
+from services.notify.handlers.testing import Testing
 from services.notify.ports import Sender
 from shared.runtime import migrations
 from shared.runtime.bus.rpc import RpcClient
+from shared.runtime.crew import GreenCrew
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
 from shared.runtime.outbound import Limits, trusted_authorities
 from shared.runtime.outbox import Outbox
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
+
+_LAST_SECONDS = 1.5
+"""What is still under way when the service stops has so long; then its lease must run out."""
 
 
 @dataclass
@@ -39,11 +46,14 @@ class Notify:
 
     telling: Telling
     subscribing: Subscribing
+    replaying: Replaying
+    testing: Testing
     log: DeliveryLog
     delivering: Delivering
     owners: Owners
     secrets: SecretColumn
     database: Database
+    crew: GreenCrew
     loops: tuple[Loop, ...]
 
     def sweep(self) -> None:
@@ -58,7 +68,8 @@ class Notify:
         return {**self.log.figures(), **self.secrets.figures(self.database)}
 
     def close(self) -> None:
-        """Close the database."""
+        """Let those end who are about to, and close the database."""
+        self.crew.end(_LAST_SECONDS)
         self.database.close()
 
 
@@ -79,16 +90,25 @@ def build(settings: NotifySettings) -> Notify:
     subscriptions, deliveries = DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events)
     rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings)
     kept = dt.timedelta(days=settings.delivery_kept_days)
-    delivering = Delivering(deliveries, ways, _now, random.random, kept, settings.events_kept)
-    loop = Loop("notify.deliveries", delivering.deliver_one, settings.webhook_poll_seconds, settings.webhook_parallel)
+    crew, pace = GreenCrew(settings.webhook_parallel_most), Pace(settings.webhook_parallel, settings.webhook_parallel_most)
+    lease = dt.timedelta(seconds=settings.webhook_lease_seconds)
+    delivering = Delivering(deliveries, ways, crew, pace, lease, _now, random.random, kept, settings.events_kept)
+    loop = Loop("notify.deliveries", delivering.begin_due, settings.webhook_poll_seconds)
+    delivering.ring = loop.ring
+    about = About(RpcPackages(rpc))
+    overlap = dt.timedelta(seconds=settings.webhook_secret_overlap_seconds)
+    subscribing = Subscribing(subscriptions, ways, loop.ring, _now, overlap)
     return Notify(
-        Telling(subscriptions, deliveries, About(RpcPackages(rpc)), loop.ring, settings.instance_name, _now),
-        Subscribing(subscriptions, ways, loop.ring, _now),
+        Telling(subscriptions, deliveries, about, loop.ring, settings.instance_name, _now),
+        subscribing,
+        Replaying(subscribing, deliveries, about),
+        Testing(subscribing, subscriptions, settings.instance_name),
         DeliveryLog(deliveries),
         delivering,
         Owners(subscriptions, RpcPeople(rpc), _now),
         secrets,
         database,
+        crew,
         (events.as_loop(settings.sweep_seconds), loop),
     )
 

@@ -15,7 +15,7 @@ from shared.contracts import admin
 from shared.contracts.admin.base import Answer, shown_once
 from shared.contracts.admin.mesh import Invitation
 from shared.contracts.admin.people import NewToken, OidcStart
-from shared.contracts.admin.subscriptions import NewSubscription
+from shared.contracts.admin.subscriptions import NewSecret, NewSubscription
 
 SOUNDS_SECRET = re.compile(r"token|secret|password|invitation|csrf|key|credential|private|cookie")
 NO_SECRETS = {
@@ -58,6 +58,7 @@ def test_every_field_that_sounds_secret_is_declared_or_listed() -> None:
 def test_these_answers_hold_a_secret() -> None:
     """No other one does."""
     assert {model: set(shown_once(model)) for model in _answers() if shown_once(model)} == {
+        NewSecret: {"secret"},
         NewToken: {"token"},
         OidcStart: {"secret"},
         NewSubscription: {"secret"},

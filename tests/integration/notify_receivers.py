@@ -24,17 +24,18 @@ class Receiver:
     replies: list[Reply] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     scheme: str = "http"
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{self.scheme}://127.0.0.1:{self.port}/hook?x=1"
+        return f"{self.scheme}://{self.host}:{self.port}/hook?x=1"
 
 
 @contextmanager
-def receiver(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+def receiver(*replies: Reply, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """A receiver with these answers to its first requests."""
-    made = Receiver(replies=list(replies), scheme="https" if tls else "http")
+    made = Receiver(replies=list(replies), scheme="https" if tls else "http", host=host)
 
     class Handler(BaseHTTPRequestHandler):
         """Notes each request."""
@@ -53,7 +54,7 @@ def receiver(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Rec
         def log_message(self, *_args: Any) -> None:
             """Be quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.handle_error = lambda *_args: None  # type: ignore[method-assign]
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -63,7 +64,7 @@ def receiver(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Rec
 
 
 @contextmanager
-def raw_receiver(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+def raw_receiver(behave: Callable[[socket.socket], None], host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """The address of a server that does with each connection what `behave` does."""
 
     class Handler(socketserver.BaseRequestHandler):
@@ -80,9 +81,9 @@ def raw_receiver(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         daemon_threads = True
         block_on_close = False
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((host, port), Handler)
     with _serving(server):
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        yield f"http://{host}:{server.server_address[1]}/"
 
 
 @contextmanager

@@ -12,15 +12,24 @@ from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
 from services.api_gateway.ports import Services
 from shared.contracts.admin.subscriptions import (
+    Delivery,
     DeliveryList,
     DeliveryPage,
     DeliveryWithTries,
+    EventsReplayed,
+    EventsReplayWish,
+    NewSecret,
     NewSubscription,
     Subscription,
     SubscriptionChange,
     SubscriptionList,
     SubscriptionWish,
+    TestResult,
 )
+from shared.core.times import rfc3339_or_none
+
+_LONGEST_TEST_SECONDS = 60
+"""More than resolving a name and talking with a receiver can take."""
 
 
 def doors(services: Services, guard: Guard) -> Blueprint:
@@ -29,6 +38,7 @@ def doors(services: Services, guard: Guard) -> Blueprint:
     _making(api, services, guard)
     _looking(api, services, guard)
     _changing(api, services, guard)
+    _using(api, services, guard)
     _deliveries(api, services, guard)
     return api
 
@@ -105,6 +115,42 @@ def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
         return set_state(subscription_id, "active")
 
 
+def _using(api: Blueprint, services: Services, guard: Guard) -> None:
+    @api.post("/subscriptions/<subscription_id>/secret")
+    @guard.requires("subscribe")
+    @keyed("see GET /api/v1/subscriptions, and rotate once more")
+    @described(answers={201: NewSecret})
+    def rotate_secret(subscription_id: str) -> tuple[Response, int]:
+        """Make a new secret for a webhook; the answer holds it, this once.
+
+        For a time both sign each message, so that a receiver that knows either of them goes on.
+        """
+        return jsonify(services.call("notify", "rotate_secret", subscription_id=subscription_id, **_asker())), 201
+
+    @api.post("/subscriptions/<subscription_id>/test")
+    @guard.requires("subscribe")
+    @described(answers={200: TestResult})
+    def test_subscription(subscription_id: str) -> Response:
+        """Send a message of the type `webhook.test`, and say what came of it.
+
+        That nothing arrived is in the answer, with `delivered: false`; the call itself succeeds.
+        """
+        asked = {"subscription_id": subscription_id, **_asker(), "_timeout_seconds": _LONGEST_TEST_SECONDS}
+        return jsonify(services.call("notify", "test_subscription", **asked))
+
+    @api.post("/subscriptions/<subscription_id>/replay")
+    @guard.requires("subscribe")
+    @described(body=EventsReplayWish, answers={200: EventsReplayed})
+    def replay_events(subscription_id: str) -> Response:
+        """Send again what a subscription wants of the events of some time, those that it missed too.
+
+        Each has the id that it had the first time: a receiver drops what it knows.
+        """
+        wish = read(EventsReplayWish)
+        asked = {"since": rfc3339_or_none(wish.since), "until": rfc3339_or_none(wish.until), **_asker()}
+        return jsonify(services.call("notify", "replay_events", subscription_id=subscription_id, **asked))
+
+
 def _deliveries(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.get("/deliveries")
     @guard.requires("view")
@@ -121,3 +167,10 @@ def _deliveries(api: Blueprint, services: Services, guard: Guard) -> None:
     def show_delivery(delivery_id: str) -> Response:
         """Show what became of a delivery, try by try."""
         return jsonify(services.call("notify", "show_delivery", delivery_id=delivery_id))
+
+    @api.post("/deliveries/<delivery_id>/replay")
+    @guard.requires("subscribe")
+    @described(answers={200: Delivery})
+    def replay_delivery(delivery_id: str) -> Response:
+        """Send a delivery again, now, with the id that it had the first time."""
+        return jsonify(services.call("notify", "replay_delivery", delivery_id=delivery_id, **_asker()))

@@ -19,7 +19,7 @@ from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from services.notify.ports import DeliverySearch
 from shared.core.errors import InvalidInput, SecretUnreadable
-from shared.core.times import to_text, to_time
+from shared.core.times import to_text, to_text_or_none, to_time
 from shared.runtime.database import Database
 from shared.runtime.logging import get_logger
 from shared.runtime.outbox import Outbox
@@ -94,17 +94,17 @@ class DatabaseDeliveries:
             tries = select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery_id).order_by(ATTEMPTS.c.attempt_id)
             return delivery_of(row), [attempt_of(one) for one in connection.execute(tries)]
 
-    def again(self, subscription_id: str, deliveries: Sequence[Delivery], now: dt.datetime) -> int:
-        """Have these delivered from the first try on; how many."""
-        begun = {"state": DeliveryState.WAITING.value, "attempts": 0, "next_attempt": to_text(now)}
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery]) -> None:
+        """Have these delivered from the first try on."""
+        this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
         with self._database.write(alone=True) as connection:
-            number = _insert(connection, deliveries)
+            _insert(connection, deliveries)
             for delivery in deliveries:
                 kept = and_(DELIVERIES.c.subscription_id == subscription_id, DELIVERIES.c.event_id == delivery.event_id)
-                ended = DELIVERIES.c.state != DeliveryState.WAITING.value
-                number += connection.execute(update(DELIVERIES).where(kept, ended).values(begun)).rowcount
-            claims.have_new(connection, [subscription_id], now)
-        return number
+                begun = {"state": DeliveryState.WAITING.value, "attempts": 0, "next_attempt": to_text_or_none(delivery.next_attempt)}
+                connection.execute(update(DELIVERIES).where(kept).values(begun))
+            connection.execute(update(SUBSCRIPTIONS).where(this_one).values(rests_until=None))
+            claims.set_due(connection, subscription_id)
 
     def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
         """Kept events of that time, oldest first."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.notify.domain.deliveries import Claim
 from services.notify.domain.judging import judge
+from services.notify.domain.pace import Pace
 from services.notify.handlers.telling import Clock
-from services.notify.ports import Deliveries, Senders
-
-LEASE = dt.timedelta(seconds=90)
-"""How long a worker has for one try: longer than any conversation may last, connecting and resolving included."""
+from services.notify.ports import Crew, Deliveries, Senders
 
 
 @dataclass
 class Delivering:
-    """Tries deliveries. Any number of workers may do so side by side."""
+    """Tries deliveries. Any number of processes may do so side by side."""
 
     deliveries: Deliveries
     senders: Senders
+    crew: Crew
+    pace: Pace
+    lease: dt.timedelta
+    """How long a worker has for one try: longer than any conversation may last, connecting and resolving included."""
     clock: Clock
     jitter: Callable[[], float]
     """A random number from 0 to 1."""
@@ -28,11 +30,33 @@ class Delivering:
     """How long events, and deliveries that have ended, are kept."""
     most_events: int
     """How many events are kept at most."""
+    ring: Callable[[], None] = lambda: None
+    """Wakes whoever calls `begin_due`."""
+    _begun: dict[str, dt.datetime] = field(default_factory=dict)
+
+    def begin_due(self) -> bool:
+        """Begin what is due, as far as there is room; True if there may be more to begin at once."""
+        now = self.clock()
+        room = self.pace.room([(now - begun).total_seconds() for begun in self._begun.values()])
+        if not room:
+            return False  # whoever ends rings
+        claims = self.deliveries.claim(now, now + self.lease, room)
+        for claim in claims:
+            self._begun[claim.subscription.subscription_id] = now
+            self.crew.begin(lambda claim=claim: self._beside(claim))  # type: ignore[misc]
+        return len(claims) == room
+
+    def _beside(self, claim: Claim) -> None:
+        try:
+            self.attempt(claim)
+        finally:
+            self._begun.pop(claim.subscription.subscription_id, None)
+            self.ring()
 
     def deliver_one(self) -> bool:
-        """Try one delivery that is due; False if there is none."""
+        """Try one delivery that is due, and wait for its end; False if there is none."""
         now = self.clock()
-        found = self.deliveries.claim(now, now + LEASE, 1)
+        found = self.deliveries.claim(now, now + self.lease, 1)
         for claim in found:
             self.attempt(claim)
         return bool(found)

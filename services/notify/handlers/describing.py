@@ -52,10 +52,11 @@ def describe_delivery(delivery: Delivery) -> dict[str, Any]:
 
 def describe_tries(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """A delivery with each of its tries, oldest first."""
-    return describe_delivery(delivery) | {"tries": [_describe_attempt(one) for one in attempts]}
+    return describe_delivery(delivery) | {"tries": [describe_attempt(one) for one in attempts]}
 
 
-def _describe_attempt(attempt: Attempt) -> dict[str, Any]:
+def describe_attempt(attempt: Attempt) -> dict[str, Any]:
+    """A try."""
     return {
         "time": rfc3339(attempt.time),
         "milliseconds": attempt.milliseconds,

@@ -6,12 +6,14 @@ within these, and changes only what is in their own name.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.notify.domain.channels import Channel, Secrets, read_channel
+from services.notify.domain.channels.webhook import FORMER_UNTIL, SECRET, rotated
 from services.notify.domain.filters import about_packages, read_filters
 from services.notify.domain.subscriptions import (
     Changed,
@@ -38,6 +40,8 @@ class Subscribing:
     ring: Callable[[], None]
     """Wakes whoever delivers."""
     clock: Clock
+    secret_overlap: dt.timedelta = dt.timedelta(days=1)
+    """How long the secret before a rotation signs too."""
 
     def subscribe(  # noqa: PLR0913, PLR0917 - the whole wish
         self,
@@ -101,7 +105,7 @@ class Subscribing:
             InvalidInput: as in `subscribe`, and CHANNEL_KIND_FIXED.
         """
         limit = _limit(within)
-        before = self.permitted(subscription_id, by_id, limit)
+        before = self.permitted(subscription_id, by_id, within)
         channel, given = self._channel(before.channel, subscription_id, changes.get("channel"))
         wished: dict[str, Any] = {"changed": self.clock()}
         if changes.get("events") is not None:
@@ -137,7 +141,7 @@ class Subscribing:
         if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
             raise InvalidInput("a subscription can be made active or paused", "STATE_INVALID")
         wished, now = SubscriptionState(state), self.clock()
-        self.permitted(subscription_id, by_id, _limit(within))
+        self.permitted(subscription_id, by_id, within)
 
         def changed(kept: Subscription, _secrets: Secrets) -> Changed:
             if wished is SubscriptionState.PAUSED and kept.state is SubscriptionState.DISABLED:
@@ -155,11 +159,31 @@ class Subscribing:
             NotFound: if there is none.
             Forbidden: NOT_THE_OWNER.
         """
-        self.permitted(subscription_id, by_id, _limit(within))
+        self.permitted(subscription_id, by_id, within)
         if not self.subscriptions.remove(subscription_id):
             raise NotFound(f"there is no subscription {str(subscription_id)[:40]!r}")
 
-    def permitted(self, subscription_id: str, by_id: str | None, limit: Tags | None) -> Subscription:
+    def rotate_secret(self, subscription_id: str, by_id: str | None, within: Any) -> dict[str, Any]:
+        """Make a new secret, shown only now; until `former_until` the one before signs beside it.
+
+        Raises:
+            NotFound: if there is none.
+            Forbidden: NOT_THE_OWNER.
+            Conflict: NO_SECRET_HERE, if its channel has none that we made.
+        """
+        self.permitted(subscription_id, by_id, within)
+        now, made = self.clock(), dict[str, str]()
+
+        def changed(kept: Subscription, secrets: Secrets) -> Changed:
+            if not kept.channel.made_secrets():
+                raise Conflict(f"a {kept.channel.kind} channel has no secret that is made here", "NO_SECRET_HERE")
+            made.update(rotated(secrets, now, self.secret_overlap))
+            return Changed(replace(kept, changed=now), made)
+
+        self.subscriptions.change(subscription_id, changed)
+        return {"subscription_id": subscription_id, "secret": made[SECRET], "former_until": made[FORMER_UNTIL]}
+
+    def permitted(self, subscription_id: str, by_id: str | None, within: Any) -> Subscription:
         """The subscription, if this person may change it.
 
         Raises:
@@ -167,7 +191,7 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
         """
         found = self.find(subscription_id)
-        if limit is not None and (by_id is None or found.owner_id != by_id):
+        if within is not None and (by_id is None or found.owner_id != by_id):
             raise Forbidden("your grant is narrowed to staging tags: it changes only subscriptions in your own name", "NOT_THE_OWNER")
         return found
 

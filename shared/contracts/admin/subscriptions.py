@@ -107,6 +107,28 @@ class NewSubscription(Subscription):
     secret: ShownOnce
 
 
+class NewSecret(Answer):
+    """A secret that signs from now on; until `former_until` the one before signs beside it."""
+
+    subscription_id: str
+    secret: ShownOnce
+    former_until: Time
+
+
+class EventsReplayWish(Body):
+    """Everything that happened from `since` up to but not including `until`; left out, until now."""
+
+    since: Time
+    until: Time | None = None
+
+
+class EventsReplayed(Answer):
+    """How many are sent again; `next` is the `since` of the next call, if there were more events than one call looks at."""
+
+    replayed: int
+    next: Time | None
+
+
 class SubscriptionList(Answer):
     """All subscriptions."""
 
@@ -150,6 +172,13 @@ class Try(Answer):
     error: str | None
     answer: str
     """The beginning of what the receiver said; what is invisible is escaped."""
+
+
+class TestResult(Try):
+    """What came of a message of the type `webhook.test`."""
+
+    message_id: str
+    delivered: bool
 
 
 class DeliveryWithTries(Delivery):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import io
 from collections.abc import Callable, Iterator
@@ -91,6 +92,7 @@ def test_a_method_asks_what_it_says_and_reads_what_is_described(gateway: Gateway
         "PriorityWord": "high",
         "Path": file,
         "FilePart": part,
+        "dt.datetime": dt.datetime(2026, 11, 24, tzinfo=dt.UTC),
     }
     for name, method in _methods(Client(gateway.url)):
         gateway.asked.clear()

@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ from services.notify.domain.channels import Message
 from services.notify.domain.channels.webhook import WebhookChannel
 from services.notify.domain.deliveries import Delivery
 from services.notify.domain.filters import Package
+from services.notify.domain.pace import Pace
 from services.notify.domain.subscriptions import Subscription
 from services.notify.handlers.deliveries import DeliveryLog
 from services.notify.handlers.delivering import Delivering
 from services.notify.handlers.owners import Owners
+from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
+from services.notify.handlers.testing import Testing
 from services.notify.ports import DeliverySearch, Standing, WebAnswer
 from shared.contracts.events import Event, PackagePublishedV1
 from shared.contracts.happening import Happening
@@ -40,6 +43,7 @@ from tests.contract.port_databases import dispatched, migrated, outbox_of
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 SECRETS = {"secret": SECRET}
+LEASE = dt.timedelta(seconds=60)
 PUBLISHED = PackagePublishedV1(
     package_id="00000000-0000-4000-8000-000000000001", name="Firefox.pkg", size=5, sha256="0" * 64, origin="ORIGIN"
 )
@@ -115,6 +119,24 @@ class FakePackages:
         return self.known.get(package_id)
 
 
+def _copied(file: Path) -> Database:
+    shutil.copyfile(_template(), file)
+    database = Database(f"sqlite:///{file}")
+    event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    return database
+
+
+@dataclass
+class FakeCrew:
+    """Remembers what was to be begun, and does it when told."""
+
+    begun: list[Callable[[], None]] = field(default_factory=list)
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Take it."""
+        self.begun.append(work)
+
+
 @functools.cache
 def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="odst-notify-"))
@@ -127,20 +149,28 @@ def _template() -> Path:
 class Desk:
     """A notify service on a database of its own, with its outside faked."""
 
-    def __init__(self, folder: Path) -> None:
-        shutil.copyfile(_template(), folder / "notify.sqlite3")
-        self.database = Database(f"sqlite:///{folder / 'notify.sqlite3'}")
-        event.listen(self.database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    def __init__(self, folder: Path, database: Database | None = None, web: Any = None, clock: FakeClock | None = None) -> None:
+        self.database = database or _copied(folder / "notify.sqlite3")
         secrets = SecretColumn(Vault.load_or_create(folder / "vault.keys"), "notify", SUBSCRIPTIONS.c.encrypted_secret)
         events = outbox_of("notify", self.database)
         self.subscriptions = DatabaseSubscriptions(self.database, secrets, events)
         self.deliveries = DatabaseDeliveries(self.database, secrets, events)
-        self.clock, self.web, self.people, self.packages, self.rings = FakeClock(), FakeWeb(), FakePeople(), FakePackages(), 0
+        self.clock, self.web, self.people, self.packages, self.rings = (
+            clock or FakeClock(),
+            web or FakeWeb(),
+            FakePeople(),
+            FakePackages(),
+            0,
+        )
         ways, about = {"webhook": WebhookSender(self.web)}, About(self.packages)
         self.telling = Telling(self.subscriptions, self.deliveries, about, self._ring, "Berlin", self.clock)
         self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock)
         self.log = DeliveryLog(self.deliveries)
-        self.delivering = Delivering(self.deliveries, ways, self.clock, lambda: 0.0, dt.timedelta(days=30), 1000)
+        self.crew = FakeCrew()
+        kept = dt.timedelta(days=30)
+        self.delivering = Delivering(self.deliveries, ways, self.crew, Pace(2, 4), LEASE, self.clock, lambda: 0.0, kept, 1000, self._ring)
+        self.replaying = Replaying(self.subscribing, self.deliveries, about)
+        self.testing = Testing(self.subscribing, self.subscriptions, "Berlin")
         self.owners = Owners(self.subscriptions, self.people, self.clock)
 
     def _ring(self) -> None:

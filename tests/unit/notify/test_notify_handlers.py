@@ -11,11 +11,10 @@ from standardwebhooks import Webhook
 from services.notify.domain.deliveries import Answer
 from services.notify.domain.judging import judge
 from services.notify.domain.subscriptions import SubscriptionState
-from services.notify.handlers.delivering import LEASE
 from services.notify.ports import WebAnswer
 from shared.contracts.events import PeerRevokedV1
 from shared.core.errors import InvalidInput, NotFound
-from tests.unit.notify.notify_fakes import Desk
+from tests.unit.notify.notify_fakes import LEASE, Desk
 
 REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
 
