@@ -41,7 +41,7 @@ def lone(make_instance: Callable[..., Instance]) -> Instance:
 
 
 def test_the_receiver_on_the_page_is_told_tried_rotated_and_told_again(lone: Instance, tmp_path: Path) -> None:
-    """From a subscription to a delivery that it verified; a test; two secrets for a time; a replay with the same id; and the log of it all."""
+    """From a subscription to a delivery that it verified; a test; two secrets for a time; replays with the same id."""
     port = free_port()
     made = lone.api("POST", "/subscriptions", json={"url": f"http://127.0.0.1:{port}/", "events": ["package.*"]}, expect=201).json()
     ask = f"/subscriptions/{made['subscription_id']}"
