@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from cli import options
 from cli.session import Session, with_session
-from shared.contracts.admin.subscriptions import ChannelChange, FiltersWish, Subscription
+from shared.contracts.admin.subscriptions import ChannelChange, ChannelWish, FiltersWish, Subscription
 
 _COLUMNS = ("subscription_id", "url", "events", "state", "reason", "created_by", "created", "description", "secret_readable")
 _DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "next_attempt", "delivery_id", "subscription_id")
@@ -29,9 +29,29 @@ def _filters(tags: tuple[str, ...], names: tuple[str, ...], origins: tuple[str, 
     return FiltersWish(tags=list(tags), names=list(names), origins=list(origins)) if tags or names or origins else None
 
 
+_email = click.option("--email", metavar="ADDRESS", help="By mail, to this address.")
+_pace = click.option("--pace", type=click.Choice(["at_once", "hourly", "daily"]), help="How often there is mail at most.")
+_SECRET_FILE: dict[str, Any] = {"type": click.File("r"), "metavar": "FILE"}
+
+
+def _channel(email: str | None, pace: str | None, slack: TextIO | None, teams: TextIO | None) -> ChannelWish | None:
+    if pace and not email:
+        raise click.UsageError("--pace is for --email")
+    if email:
+        return ChannelWish(kind="email", settings={"to": email} | ({"pace": pace} if pace else {}))
+    for kind, file in (("slack", slack), ("teams", teams)):
+        if file:
+            return ChannelWish(kind=kind, settings={"url": file.readline().strip()})
+    return None
+
+
 @click.command()
-@click.argument("url")
+@click.argument("url", required=False)
 @click.option("--events", "patterns", required=True, **_PATTERNS)
+@_email
+@_pace
+@click.option("--slack", help="To Slack; FILE has the URL of an incoming webhook ('-' is the input).", **_SECRET_FILE)
+@click.option("--teams", help="To Teams; FILE has the URL of a Workflows webhook.", **_SECRET_FILE)
 @_tags
 @_names
 @_origins
@@ -40,16 +60,22 @@ def _filters(tags: tuple[str, ...], names: tuple[str, ...], origins: tuple[str, 
 def subscribe(
     session: Session,
     *,
-    url: str,
+    url: str | None,
     patterns: tuple[str, ...],
+    email: str | None,
+    pace: str | None,
+    slack: TextIO | None,
+    teams: TextIO | None,
     tags: tuple[str, ...],
     names: tuple[str, ...],
     origins: tuple[str, ...],
     description: str | None,
 ) -> None:
-    """Have events posted to URL, signed by Standard Webhooks. The secret is shown only now."""
-    filters = _filters(tags, names, origins)
-    session.show_fields(session.client.webhooks.subscribe(url, patterns, filters=filters, description=description))
+    """Have events posted to URL, signed by Standard Webhooks; or sent by mail, to Slack or to Teams. A secret is shown only now."""
+    if sum(way is not None for way in (url, email, slack, teams)) != 1:
+        raise click.UsageError("give one of URL, --email, --slack, --teams")
+    channel, filters = _channel(email, pace, slack, teams), _filters(tags, names, origins)
+    session.show_fields(session.client.webhooks.subscribe(url or "", patterns, channel=channel, filters=filters, description=description))
 
 
 @click.group(invoke_without_command=True)
@@ -79,6 +105,8 @@ def show(session: Session, subscription_id: str) -> None:
 @_subscription
 @click.option("--events", "patterns", **_PATTERNS)
 @click.option("--url", help="Another address; the secret stays.")
+@_email
+@_pace
 @_tags
 @_names
 @_origins
@@ -91,6 +119,8 @@ def change(
     subscription_id: str,
     patterns: tuple[str, ...],
     url: str | None,
+    email: str | None,
+    pace: str | None,
     tags: tuple[str, ...],
     names: tuple[str, ...],
     origins: tuple[str, ...],
@@ -99,7 +129,8 @@ def change(
 ) -> None:
     """Give a subscription other events, another address, other filters; what is not given stays."""
     filters = FiltersWish() if no_filters else _filters(tags, names, origins)
-    channel = None if url is None else ChannelChange(settings={"url": url})
+    given = {name: value for name, value in (("url", url), ("to", email), ("pace", pace)) if value is not None}
+    channel = ChannelChange(settings=given) if given else None
     events = list(patterns) or None
     changed = session.client.webhooks.change(subscription_id, events=events, channel=channel, filters=filters, description=description)
     session.show_fields(changed)

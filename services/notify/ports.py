@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.notify.domain.channels import Channel, Secrets, Told
+from services.notify.domain.channels import Channel, Message, Secrets, Told
 from services.notify.domain.deliveries import Answer, Attempt, Claim, Delivery
+from services.notify.domain.digests import Digest
 from services.notify.domain.filters import Package
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Changed, Subscription
@@ -78,6 +79,15 @@ class Deliveries(Protocol):
         Those whose secret cannot be read wait, and no try is counted.
         """
 
+    def freeze(self, claim: Claim, digest_id: str, write: Callable[[Digest], Message]) -> Claim | None:
+        """In one transaction: gather what waits with a claim into one digest, and keep what `write` makes of it.
+
+        That is the claimed delivery, and all others of its subscription that wait and are in no digest. Returns the claim with the new
+        message; none if another worker has claimed since.
+
+        Whatever `write` raises, nothing is kept. From then on these deliveries are tried together, with that message.
+        """
+
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, and have told what is to be; False, and nothing, if another worker has claimed since.
 
@@ -138,6 +148,31 @@ Senders = Mapping[str, Sender]
 """By the kind of channel."""
 
 
+class Mailer(Protocol):
+    """A mail server."""
+
+    def send(self, to: str, mail: bytes) -> Answer:
+        """Hand over one mail, within time limits. Whatever goes wrong is an answer, not an error."""
+
+
+class NoteWriter(Protocol):
+    """Writes mail to somebody who has not subscribed to it."""
+
+    def note(self, to: str, digest: Digest, now: dt.datetime) -> Message:
+        """The mail. The same digest at the same time has the same `Message-ID`."""
+
+
+class Composer(Protocol):
+    """Writes one message about several events, for a kind of channel that collects."""
+
+    def compose(self, subscription: Subscription, digest: Digest, now: dt.datetime) -> Message:
+        """The message, as every try will send it."""
+
+
+Composers = Mapping[str, Composer]
+"""By the kind of channel; there is none for kinds that send each event by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What somebody may do at this moment."""
@@ -147,6 +182,7 @@ class Standing:
     """They have the right that was asked for."""
     within: Tags | None
     """Tags within which; none for everywhere."""
+    email: str | None = None
 
 
 class People(Protocol):

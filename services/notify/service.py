@@ -85,7 +85,7 @@ class NotifyService:
     )
     def on_told(self, event: Event) -> None:
         """Something that people and programs outside may want to know."""
-        self.wired.telling.tell(event, self.happening)
+        self.wired.tell(event, self.happening)
 
     @every
     def sweep(self) -> None:

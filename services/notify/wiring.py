@@ -9,10 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.notify.adapters.channels.chat import ChatSender
+from services.notify.adapters.channels.email import EmailSender
 from services.notify.adapters.channels.webhook import WebhookSender
 from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.directory import RpcPeople
 from services.notify.adapters.guarded_http import Guard, GuardedHttp
+from services.notify.adapters.mail.composer import MailComposer
+from services.notify.adapters.mail.smtp import SmtpRelay
 from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
 from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
@@ -20,12 +24,15 @@ from services.notify.config import NotifySettings
 from services.notify.domain.pace import Pace
 from services.notify.handlers.deliveries import DeliveryLog
 from services.notify.handlers.delivering import Delivering
+from services.notify.handlers.notices import Notices
 from services.notify.handlers.owners import Owners
 from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
 from services.notify.handlers.testing import Testing
 from services.notify.ports import Sender
+from shared.contracts.events import Event
+from shared.contracts.happening import Happening
 from shared.runtime import migrations
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.crew import GreenCrew
@@ -45,6 +52,7 @@ class Notify:
     """The wired service."""
 
     telling: Telling
+    notices: Notices
     subscribing: Subscribing
     replaying: Replaying
     testing: Testing
@@ -55,6 +63,11 @@ class Notify:
     database: Database
     crew: GreenCrew
     loops: tuple[Loop, ...]
+
+    def tell(self, event: Event, happening: Happening) -> None:
+        """Make deliveries of an event, and mail the owner of a subscription that is disabled."""
+        self.telling.tell(event, happening)
+        self.notices.tell_owner(event, happening)
 
     def sweep(self) -> None:
         """Forget what ended long ago, encrypt secrets anew if there is a newer key, and see whether owners may still be told."""
@@ -77,6 +90,9 @@ def senders(settings: NotifySettings) -> Mapping[str, Sender]:
     """How messages go out, by the kind of channel: one line for each kind."""
     return {
         "webhook": WebhookSender(_web(settings)),
+        "email": EmailSender(_mailer(settings), MailComposer(settings.letterhead)),
+        "slack": ChatSender(_web(settings)),
+        "teams": ChatSender(_web(settings)),
     }
 
 
@@ -89,23 +105,26 @@ def build(settings: NotifySettings) -> Notify:
     events = Outbox(database, outbox, settings.bus.publisher("notify"))
     subscriptions, deliveries = DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events)
     rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings)
+    composer, people = MailComposer(settings.letterhead), RpcPeople(rpc)
+    composers = {"email": composer} if settings.smtp else {}
     kept = dt.timedelta(days=settings.delivery_kept_days)
     crew, pace = GreenCrew(settings.webhook_parallel_most), Pace(settings.webhook_parallel, settings.webhook_parallel_most)
     lease = dt.timedelta(seconds=settings.webhook_lease_seconds)
-    delivering = Delivering(deliveries, ways, crew, pace, lease, _now, random.random, kept, settings.events_kept)
+    delivering = Delivering(deliveries, ways, crew, pace, lease, _now, random.random, kept, settings.events_kept, composers=composers)
     loop = Loop("notify.deliveries", delivering.begin_due, settings.webhook_poll_seconds)
     delivering.ring = loop.ring
     about = About(RpcPackages(rpc))
     overlap = dt.timedelta(seconds=settings.webhook_secret_overlap_seconds)
-    subscribing = Subscribing(subscriptions, ways, loop.ring, _now, overlap)
+    subscribing = Subscribing(subscriptions, ways, loop.ring, _now, overlap, people)
     return Notify(
-        Telling(subscriptions, deliveries, about, loop.ring, settings.instance_name, _now),
+        Telling(subscriptions, deliveries, about, loop.ring, settings.instance_name, _now, settings.pacing),
+        Notices(people, _mailer(settings), composer if settings.smtp else None, settings.instance_name),
         subscribing,
         Replaying(subscribing, deliveries, about),
         Testing(subscribing, subscriptions, settings.instance_name),
         DeliveryLog(deliveries),
         delivering,
-        Owners(subscriptions, RpcPeople(rpc), _now),
+        Owners(subscriptions, people, _now),
         secrets,
         database,
         crew,
@@ -116,6 +135,10 @@ def build(settings: NotifySettings) -> Notify:
 def _web(settings: NotifySettings) -> GuardedHttp:
     limits = Limits(settings.webhook_connect_seconds, settings.webhook_total_seconds)
     return GuardedHttp(Guard(settings.webhook_allowed_networks), limits, trusted_authorities(settings.webhook_ca_file))
+
+
+def _mailer(settings: NotifySettings) -> SmtpRelay | None:
+    return SmtpRelay(settings.smtp) if settings.smtp else None
 
 
 def _now() -> dt.datetime:

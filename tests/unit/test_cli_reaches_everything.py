@@ -66,6 +66,8 @@ EVERYTHING = [
     ["subscriptions", "list"],
     *[["subscriptions", word, "s"] for word in ("show", "pause", "resume", "rotate-secret", "test")],
     ["subscriptions", "change", "s", "--url", "http://y"],
+    ["subscribe", "--email", "ada@example.org", "--pace", "daily", "--events", "*"],
+    ["subscribe", "--slack", "-", "--events", "*"],
     ["unsubscribe", "s"],
     ["deliveries"],
     ["deliveries", "list"],

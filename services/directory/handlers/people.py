@@ -97,7 +97,9 @@ class PeopleHandlers:
         return describe_person(self._find(reference))
 
     def standings(self, references: Sequence[str], right: Any) -> dict[str, Any]:
-        """Of people, by name or person_id: `{active, may, within}`, the last two about a right. Who is not known is not in the answer.
+        """Of people, by name or person_id: `{active, may, within, email}`, `may` and `within` about a right.
+
+        Who is not known is not in the answer.
 
         Raises:
             InvalidInput: RIGHT_UNKNOWN.
@@ -109,7 +111,7 @@ class PeopleHandlers:
     def _standing(self, person: Person, right: Right) -> dict[str, Any]:
         may = self.allowed_to(person)
         limit = may.get(right)
-        return {"active": person.is_active, "may": right in may, "within": None if limit is None else sorted(limit)}
+        return {"active": person.is_active, "may": right in may, "within": None if limit is None else sorted(limit), "email": person.email}
 
     def change(  # noqa: PLR0913, PLR0917 - the whole wish
         self, reference: str, grants: Any, display_name: Any, email: Any, by: str, expected: Any = None

@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, func, insert, or_, select, update
 
-from services.notify.adapters.rows import attempt_row, delivery_of, health_of, health_row, subscription_of, subscription_row
+from services.notify.adapters.digests import tried_with
+from services.notify.adapters.rows import attempt_row, health_of, health_row, subscription_of, subscription_row
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
-from services.notify.domain.deliveries import Claim, DeliveryState
+from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from shared.core.times import to_text, to_text_or_none
@@ -41,13 +42,13 @@ def first_due(subscription_id: str, now: dt.datetime) -> Select[Any]:
     return select(DELIVERIES).where(this_one).order_by(DELIVERIES.c.next_attempt, DELIVERIES.c.created, DELIVERIES.c.event_id).limit(1)
 
 
-def taken(connection: Connection, subscription_id: str, lease_until: dt.datetime, delivery_id: str) -> Any:
-    """Claim a subscription for a delivery; the subscription's row."""
+def taken(connection: Connection, subscription_id: str, lease_until: dt.datetime, delivery: Any) -> Any:
+    """Claim a subscription for a delivery, and those that go out with it; the subscription's row."""
     this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
     lease = {"lease_until": to_text(lease_until), "fence": SUBSCRIPTIONS.c.fence + 1}
     connection.execute(update(SUBSCRIPTIONS).where(this_one).values(lease))
-    counted = update(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery_id).values(attempts=DELIVERIES.c.attempts + 1)
-    connection.execute(counted)
+    these = tried_with(delivery.delivery_id, delivery.digest_id)
+    connection.execute(update(DELIVERIES).where(these).values(attempts=DELIVERIES.c.attempts + 1))
     return connection.execute(select(SUBSCRIPTIONS).where(this_one)).one()
 
 
@@ -61,10 +62,10 @@ def rows_of_due(connection: Connection, now: dt.datetime, most: int) -> Iterator
             yield row
 
 
-def claim_of(delivery: Any, subscription: Any, secrets: Any, now: dt.datetime) -> Claim:
-    """Two rows as a claim."""
+def claim_of(delivery: Delivery, subscription: Any, secrets: Any, now: dt.datetime) -> Claim:
+    """A delivery and the row of its subscription as a claim."""
     kept = subscription_of(subscription)
-    return Claim(delivery_of(delivery), kept, health_of(subscription), subscription.fence, now, secrets)
+    return Claim(delivery, kept, health_of(subscription), subscription.fence, now, secrets)
 
 
 def give_back(connection: Connection, claim: Claim, outcome: Outcome) -> bool:
@@ -74,16 +75,23 @@ def give_back(connection: Connection, claim: Claim, outcome: Outcome) -> bool:
     values: dict[str, Any] = {"lease_until": None, "fence": SUBSCRIPTIONS.c.fence + 1, **health_row(outcome.health)}
     if not connection.execute(update(SUBSCRIPTIONS).where(mine).values(values)).rowcount:
         return False
-    this_delivery = and_(DELIVERIES.c.delivery_id == claim.delivery.delivery_id, IS_WAITING)
+    these = and_(tried_with(claim.delivery.delivery_id, claim.delivery.digest_id), IS_WAITING)
     became = {
         "state": outcome.state.value,
         "next_attempt": to_text_or_none(outcome.next_attempt),
         "last_status": outcome.attempt.status,
         "last_error": outcome.attempt.error,
     }
-    if connection.execute(update(DELIVERIES).where(this_delivery).values(became)).rowcount:
-        connection.execute(insert(ATTEMPTS).values(attempt_row(claim.delivery.delivery_id, outcome.attempt)))
+    settled = connection.execute(update(DELIVERIES).where(these).values(became).returning(DELIVERIES.c.delivery_id)).scalars().all()
+    if settled:
+        connection.execute(insert(ATTEMPTS), [attempt_row(one, outcome.attempt) for one in settled])
     return True
+
+
+def is_held(connection: Connection, claim: Claim) -> bool:
+    """True if a claim is this worker's still; nobody else can take it before the end of this transaction."""
+    mine = and_(SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id, SUBSCRIPTIONS.c.fence == claim.fence)
+    return connection.execute(update(SUBSCRIPTIONS).where(mine).values(fence=claim.fence)).rowcount > 0
 
 
 def write_disabled(connection: Connection, subscription: Subscription) -> bool:

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.notify.adapters import claims, kept_events
+from services.notify.adapters import claims, digests, kept_events
 from services.notify.adapters.rows import attempt_of, delivery_of, delivery_row, secrets_of, subscription_of
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
-from services.notify.domain.channels import Told
+from services.notify.domain.channels import Message, Told
 from services.notify.domain.deliveries import Attempt, Claim, Delivery, DeliveryState
+from services.notify.domain.digests import Digest
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from services.notify.ports import DeliverySearch
@@ -60,9 +61,14 @@ class DatabaseDeliveries:
             log.warning("delivery_waits", subscription_id=subscription_id, code=error.code, reason=str(error))
             _let_wait(connection, subscription_id, now + _UNREADABLE_WAIT, str(error))
             return None
-        subscription = claims.taken(connection, subscription_id, lease_until, delivery.delivery_id)
+        subscription = claims.taken(connection, subscription_id, lease_until, delivery)
         counted = connection.execute(select(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery.delivery_id)).one()
-        return claims.claim_of(counted, subscription, secrets, now)
+        return claims.claim_of(digests.frozen(connection, delivery_of(counted)), subscription, secrets, now)
+
+    def freeze(self, claim: Claim, digest_id: str, write: Callable[[Digest], Message]) -> Claim | None:
+        """Make what waits with a claim one message, if the claim still is this worker's."""
+        with self._database.write() as connection:
+            return digests.freeze(connection, claim, digest_id, write) if claims.is_held(connection, claim) else None
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, if it still is this worker's."""
@@ -102,7 +108,7 @@ class DatabaseDeliveries:
             for delivery in deliveries:
                 kept = and_(DELIVERIES.c.subscription_id == subscription_id, DELIVERIES.c.event_id == delivery.event_id)
                 begun = {"state": DeliveryState.WAITING.value, "attempts": 0, "next_attempt": to_text_or_none(delivery.next_attempt)}
-                connection.execute(update(DELIVERIES).where(kept).values(begun))
+                connection.execute(update(DELIVERIES).where(kept).values(begun | {"digest_id": None}))
             connection.execute(update(SUBSCRIPTIONS).where(this_one).values(rests_until=None))
             claims.set_due(connection, subscription_id)
 
@@ -116,7 +122,9 @@ class DatabaseDeliveries:
         old = delete(DELIVERIES).where(DELIVERIES.c.created < to_text(before), ~claims.IS_WAITING)
         with self._database.write() as connection:
             kept_events.prune(connection, before, most_events)
-            return connection.execute(old).rowcount
+            number = connection.execute(old).rowcount
+            digests.prune(connection, before)
+            return number
 
     def counts(self) -> dict[str, int]:
         """Numbers of subscriptions and of deliveries by state."""

@@ -18,7 +18,7 @@ class RpcPeople:
     def standings(self, references: Collection[str], right: str) -> Mapping[str, Standing]:
         """Of people, whether they may come in and have a right."""
         found = self._rpc.call("directory", "show_standings", references=sorted(references), right=right)
-        return {one: Standing(bool(it["active"]), bool(it["may"]), _tags(it["within"])) for one, it in found.items()}
+        return {one: Standing(bool(it["active"]), bool(it["may"]), _tags(it["within"]), it.get("email")) for one, it in found.items()}
 
 
 def _tags(within: list[str] | None) -> frozenset[str] | None:

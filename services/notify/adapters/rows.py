@@ -93,6 +93,7 @@ def delivery_row(delivery: Delivery) -> dict[str, Any]:
         "next_attempt": to_text_or_none(delivery.next_attempt),
         "last_status": delivery.last_status,
         "last_error": delivery.last_error,
+        "digest_id": delivery.digest_id,
     }
 
 
@@ -111,6 +112,7 @@ def delivery_of(row: Any) -> Delivery:
         row.attempts,
         row.last_status,
         row.last_error,
+        row.digest_id,
     )
 
 

@@ -53,11 +53,25 @@ DELIVERIES = Table(
     Column("next_attempt", String(32)),
     Column("last_status", Integer),
     Column("last_error", Text),
+    Column("digest_id", String(36)),
     UniqueConstraint("subscription_id", "event_id"),
     Index("deliveries_by_state", "state", "next_attempt"),
     Index("deliveries_by_subscription", "subscription_id", "state", "next_attempt"),
     Index("deliveries_by_created", "created"),
+    Index("deliveries_by_digest", "digest_id"),
 )
+
+DIGESTS = Table(
+    "digests",
+    METADATA,
+    Column("digest_id", String(36), primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.subscription_id", ondelete="CASCADE"), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("content_type", String(120), nullable=False),
+    Column("created", String(32), nullable=False),
+    Index("digests_by_subscription", "subscription_id"),
+)
+"""Messages that tell of several deliveries, frozen before the first try."""
 
 ATTEMPTS = Table(
     "attempts",

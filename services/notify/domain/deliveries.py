@@ -47,6 +47,8 @@ class Delivery:
     attempts: int = 0
     last_status: int | None = None
     last_error: str | None = None
+    digest_id: str | None = None
+    """Of the digest in which it goes out with others; none for what goes alone, and for what is still collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Answer:
     """The beginning of what it said."""
     is_gone: bool = False
     """The receiver wants nothing any more."""
+    is_final: bool = False
+    """This message will never be taken: trying again would change nothing."""
 
     @property
     def is_success(self) -> bool:

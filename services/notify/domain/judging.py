@@ -39,6 +39,8 @@ def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outc
     reason = _reason_to_disable(answer, health, now)
     if reason:
         return Outcome(DeliveryState.FAILED, attempt, None, health, disabled(claim.subscription, reason, now))
+    if answer.is_final:
+        return Outcome(DeliveryState.FAILED, attempt, None, health)
     again = next_attempt(claim.delivery.attempts, now, jitter, answer.retry_after_seconds)
     return Outcome(DeliveryState.WAITING if again else DeliveryState.FAILED, attempt, again, health)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from services.notify.domain.deliveries import Claim
 from services.notify.domain.judging import judge
 from services.notify.domain.pace import Pace
 from services.notify.handlers.telling import Clock
-from services.notify.ports import Crew, Deliveries, Senders
+from services.notify.ports import Composers, Crew, Deliveries, Senders
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Delivering:
     """How many events are kept at most."""
     ring: Callable[[], None] = lambda: None
     """Wakes whoever calls `begin_due`."""
+    composers: Composers = field(default_factory=dict)
+    """Of kinds that collect."""
     _begun: dict[str, dt.datetime] = field(default_factory=dict)
 
     def begin_due(self) -> bool:
@@ -63,6 +66,18 @@ class Delivering:
 
     def attempt(self, claim: Claim) -> None:
         """Try what was claimed, and write down what came of it."""
+        frozen = self._frozen(claim)
+        if frozen:
+            self._send(frozen)
+
+    def _frozen(self, claim: Claim) -> Claim | None:
+        """The claim with the message that goes out; none if it is another worker's by now."""
+        composer = self.composers.get(claim.delivery.kind)
+        if composer is None or claim.delivery.digest_id:
+            return claim
+        return self.deliveries.freeze(claim, str(uuid.uuid4()), lambda digest: composer.compose(claim.subscription, digest, claim.time))
+
+    def _send(self, claim: Claim) -> None:
         answer = self.senders[claim.delivery.kind].send(claim)
         self.deliveries.settle(claim, judge(claim, answer, self.clock(), self.jitter()))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.notify.domain.channels import Channel, Secrets, read_channel
+from services.notify.domain.channels.email import EmailChannel
 from services.notify.domain.channels.webhook import FORMER_UNTIL, SECRET, rotated
 from services.notify.domain.filters import about_packages, read_filters
 from services.notify.domain.subscriptions import (
@@ -24,11 +25,13 @@ from services.notify.domain.subscriptions import (
 )
 from services.notify.handlers.describing import describe_subscription
 from services.notify.handlers.telling import Clock
-from services.notify.ports import Senders, Subscriptions
+from services.notify.ports import People, Senders, Subscriptions
 from shared.contracts.patterns import checked_patterns
 from shared.contracts.spine import handled_by
 from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.core.staging import Tags, read_tags
+
+RIGHT = "subscribe"
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Subscribing:
     clock: Clock
     secret_overlap: dt.timedelta = dt.timedelta(days=1)
     """How long the secret before a rotation signs too."""
+    people: People | None = None
+    """Knows the addresses of those who are narrowed; without it, none of them has one."""
 
     def subscribe(  # noqa: PLR0913, PLR0917 - the whole wish
         self,
@@ -59,6 +64,7 @@ class Subscribing:
         `url` is short for a webhook's channel. It is in the name of who makes it.
 
         Raises:
+            Forbidden: ADDRESS_NOT_YOURS, for mail to others by somebody who is narrowed.
             InvalidInput: CHANNEL_INVALID and finer codes of the channel, EVENT_PATTERN_INVALID, FILTER_INVALID, TAG_INVALID, TEXT_INVALID.
         """
         if (url is None) == (channel is None):
@@ -67,6 +73,7 @@ class Subscribing:
         patterns = _patterns(events, limit)
         read, given = read_channel(channel if url is None else {"kind": "webhook", "settings": {"url": url}})
         made = read.made_secrets()
+        self._check_reach(read, owner_id or created_by, limit)
         self.senders[read.kind].check(read, {**made, **given})
         subscription = Subscription(str(uuid.uuid4()), read, patterns, created_by, self.clock(), owner_id, read_filters(filters), limit)
         subscription = replace(subscription, description=checked_description(description or ""))
@@ -107,6 +114,7 @@ class Subscribing:
         limit = _limit(within)
         before = self.permitted(subscription_id, by_id, within)
         channel, given = self._channel(before.channel, subscription_id, changes.get("channel"))
+        self._check_reach(channel, before.owner, limit)
         wished: dict[str, Any] = {"changed": self.clock()}
         if changes.get("events") is not None:
             wished["events"] = _patterns(changes["events"], limit)
@@ -121,6 +129,15 @@ class Subscribing:
             return Changed(became, {**secrets, **given} if given else None)
 
         return describe_subscription(self.subscriptions.change(subscription_id, changed))
+
+    def _check_reach(self, channel: Channel, owner: str, limit: Tags | None) -> None:
+        """Who is narrowed may have mail sent to themselves, and to nobody else."""
+        if limit is None or not isinstance(channel, EmailChannel):
+            return
+        standing = self.people.standings({owner}, RIGHT).get(owner) if self.people else None
+        own = standing.email if standing else None
+        if own is None or own.casefold() != channel.to.casefold():
+            raise Forbidden("your grant is narrowed to staging tags: mail goes to the address kept of you", "ADDRESS_NOT_YOURS")
 
     def _channel(self, before: Channel, subscription_id: str, wished: Any) -> tuple[Channel, Secrets]:
         if wished is None:

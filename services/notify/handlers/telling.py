@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.notify.domain.channels import Told
 from services.notify.domain.deliveries import Delivery
 from services.notify.domain.filters import Package
+from services.notify.domain.pacing import Pacing
 from services.notify.domain.subscriptions import Subscription
 from services.notify.ports import Deliveries, Packages, Subscriptions
 from shared.contracts.events import Event
@@ -52,6 +53,8 @@ class Telling:
     """Wakes whoever delivers."""
     instance: str
     clock: Clock
+    pacing: Pacing = field(default_factory=Pacing)
+    """When what is collected is sent."""
 
     def tell(self, event: Event, happening: Happening) -> None:
         """Make a delivery for each subscription that wants this event; seen twice, it makes nothing new.
@@ -66,14 +69,14 @@ class Telling:
         def choose(subscriptions: Sequence[Subscription]) -> list[Delivery]:
             if not is_known and any(one.asks_for_package for one in subscriptions):
                 raise Locked("a subscription with filters was made just now")
-            return [delivery_of(one, told, self.clock()) for one in subscriptions if one.wants(told.event_type, package)]
+            return [delivery_of(one, told, self.clock(), self.pacing) for one in subscriptions if one.wants(told.event_type, package)]
 
         if self.deliveries.make(told, choose):
             self.ring()
 
 
-def delivery_of(subscription: Subscription, told: Told, now: dt.datetime) -> Delivery:
-    """A delivery that is due now, its message frozen."""
+def delivery_of(subscription: Subscription, told: Told, now: dt.datetime, pacing: Pacing | None = None) -> Delivery:
+    """A delivery, its message frozen, that is due now, or by the pace of its channel."""
     return Delivery(
         str(uuid.uuid4()),
         subscription.subscription_id,
@@ -82,5 +85,5 @@ def delivery_of(subscription: Subscription, told: Told, now: dt.datetime) -> Del
         subscription.channel.kind,
         subscription.channel.message(told),
         now,
-        now,
+        pacing.due(subscription.channel, now) if pacing else now,
     )

@@ -26,7 +26,7 @@ class FiltersWish(Body):
 
 
 class ChannelWish(Body):
-    """On which way: `kind` is `webhook`, whose settings are `{url}`."""
+    """On which way: `webhook` `{url}`, `email` `{to, pace}`, `slack` `{url}`, `teams` `{url}`."""
 
     kind: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     settings: _Settings

@@ -9,23 +9,29 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 
+from services.notify.adapters.channels.chat import ChatSender
+from services.notify.adapters.channels.email import EmailSender
 from services.notify.adapters.channels.webhook import WebhookSender
 from services.notify.adapters.deliveries import DatabaseDeliveries
+from services.notify.adapters.mail.composer import Letterhead, MailComposer
 from services.notify.adapters.schema import SUBSCRIPTIONS
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.domain.channels import Message
 from services.notify.domain.channels.webhook import WebhookChannel
-from services.notify.domain.deliveries import Delivery
+from services.notify.domain.deliveries import Answer, Delivery
 from services.notify.domain.filters import Package
 from services.notify.domain.pace import Pace
 from services.notify.domain.subscriptions import Subscription
 from services.notify.handlers.deliveries import DeliveryLog
 from services.notify.handlers.delivering import Delivering
+from services.notify.handlers.notices import Notices
 from services.notify.handlers.owners import Owners
 from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
@@ -56,8 +62,8 @@ def an_id(number: int) -> str:
 
 def a_subscription(subscription_id: str = "s1", url: str = "https://hooks.example/x", **fields: Any) -> Subscription:
     """A subscription to everything, with the given differences."""
-    known: dict[str, Any] = {"events": ("*",), "created_by": "admin", "created": NOON}
-    return Subscription(subscription_id=subscription_id, channel=WebhookChannel(url), **known | fields)
+    known: dict[str, Any] = {"channel": WebhookChannel(url), "events": ("*",), "created_by": "admin", "created": NOON}
+    return Subscription(subscription_id=subscription_id, **known | fields)
 
 
 def a_delivery(delivery_id: str = "d1", subscription_id: str = "s1", event_id: str = "e1", **fields: Any) -> Delivery:
@@ -89,6 +95,22 @@ class FakeWeb:
         """Take a message."""
         self.posted.append((url, body, headers))
         return self.answers.pop(0) if self.answers else WebAnswer(200)
+
+
+@dataclass
+class FakeMailer:
+    """Remembers mail; answers as told, then takes it. A `None` among the answers is the end of the process."""
+
+    answers: list[Answer | None] = field(default_factory=list)
+    sent: list[tuple[str, EmailMessage]] = field(default_factory=list)
+
+    def send(self, to: str, mail: bytes) -> Answer:
+        """Take a mail."""
+        self.sent.append((to, message_from_bytes(mail, policy=policy.default)))
+        answer = self.answers.pop(0) if self.answers else Answer(250)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer
 
 
 @dataclass
@@ -162,13 +184,20 @@ class Desk:
             FakePackages(),
             0,
         )
-        ways, about = {"webhook": WebhookSender(self.web)}, About(self.packages)
+        self.mailer, chat, about = FakeMailer(), ChatSender(self.web), About(self.packages)
+        composer = MailComposer(Letterhead("odst@example.org", "ODST Berlin"))
+        mail = EmailSender(self.mailer, composer)
+        ways = {"webhook": WebhookSender(self.web), "email": mail, "slack": chat, "teams": chat}
         self.telling = Telling(self.subscriptions, self.deliveries, about, self._ring, "Berlin", self.clock)
-        self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock)
+        self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock, people=self.people)
+        self.notices = Notices(self.people, self.mailer, composer, "Berlin")
         self.log = DeliveryLog(self.deliveries)
         self.crew = FakeCrew()
         kept = dt.timedelta(days=30)
-        self.delivering = Delivering(self.deliveries, ways, self.crew, Pace(2, 4), LEASE, self.clock, lambda: 0.0, kept, 1000, self._ring)
+        composers = {"email": composer}
+        self.delivering = Delivering(
+            self.deliveries, ways, self.crew, Pace(2, 4), LEASE, self.clock, lambda: 0.0, kept, 1000, self._ring, composers
+        )
         self.replaying = Replaying(self.subscribing, self.deliveries, about)
         self.testing = Testing(self.subscribing, self.subscriptions, "Berlin")
         self.owners = Owners(self.subscriptions, self.people, self.clock)

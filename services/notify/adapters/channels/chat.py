@@ -1,0 +1,51 @@
+"""Chat: Slack's and Teams' webhooks, posted to through the same guarded way as other webhooks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from services.notify.domain.cards import card_for, payload
+from services.notify.domain.channels import Channel, Secrets
+from services.notify.domain.channels.chat import URL
+from services.notify.domain.channels.unshaped import told_of
+from services.notify.domain.deliveries import Answer, Claim, shown_answer
+from services.notify.domain.schedule import retry_after_seconds
+from services.notify.ports import Web
+from shared.core.errors import InvalidInput
+
+
+class ChatSender:
+    """`Sender` for a kind of chat: 2xx is success, 410 is gone, 429 says when to come back, and anything else is a failure."""
+
+    def __init__(self, web: Web) -> None:
+        """`web` decides where connections may go."""
+        self._web = web
+
+    def check(self, channel: Channel, secrets: Secrets) -> None:
+        """Look where the URL leads now.
+
+        Raises:
+            InvalidInput: CHANNEL_INVALID, WEBHOOK_TARGET_FORBIDDEN, WEBHOOK_TARGET_UNKNOWN.
+        """
+        url = secrets.get(URL)
+        if url is None or urlsplit(url).hostname != channel.shown()["host"]:
+            raise InvalidInput("a chat is given by its url", "CHANNEL_INVALID")
+        self._web.check(url)
+
+    def send(self, claim: Claim) -> Answer:
+        """Post the event in the form of the kind."""
+        body = payload(claim.delivery.kind, card_for(told_of(claim.delivery.message)))
+        said = self._web.post(claim.secrets[URL], body.content, {"content-type": body.content_type})
+        wait = retry_after_seconds(said.retry_after, claim.time)
+        return Answer(said.status, wait, _error(said.status, said.error), shown_answer(said.content), said.status == HTTPStatus.GONE)
+
+
+def _error(status: int | None, error: str | None) -> str | None:
+    if status is None:
+        return error or "there was no answer"
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "the chat wants fewer messages (429)"
+    return f"the chat answered {status}"

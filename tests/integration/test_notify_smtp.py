@@ -1,0 +1,240 @@
+"""Claims about mail on real sockets: what a mail server is told, and what follows from what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from services.notify.config import NotifySettings
+from services.notify.wiring import Notify, build
+from shared.contracts.events import PeerRevokedV1
+from shared.contracts.happening import Happening
+from shared.testing.certificates import Authority
+from shared.testing.fakes.clock import FakeClock
+
+REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
+PASSWORD = "correct horse"
+
+
+@dataclass
+class MailServer:
+    """A mail server that remembers what it took, and answers to the next mails as told: at RCPT, or after DATA."""
+
+    at_recipient: list[str] = field(default_factory=list)
+    at_data: list[str] = field(default_factory=list)
+    """`drop` ends the connection instead."""
+    taken: list[EmailMessage] = field(default_factory=list)
+    dropped: list[EmailMessage] = field(default_factory=list)
+    port: int = 0
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any
+    ) -> str:
+        """Take the recipient, if nothing else is said."""
+        if self.at_recipient:
+            return self.at_recipient.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the same
+        """Take the mail, if nothing else is said."""
+        assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        if self.at_data and self.at_data[0] == "drop":
+            self.at_data.pop(0)
+            self.dropped.append(mail)
+            server.transport.abort()
+            return "421 dropped"
+        if self.at_data:
+            return self.at_data.pop(0)
+        self.taken.append(mail)
+        return "250 OK"
+
+
+def _login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+    return AuthResult(success=data == LoginPassword(b"odst", PASSWORD.encode()), handled=False)
+
+
+@contextmanager
+def mail_server(authority: Authority, *, first_byte: bool = False) -> Iterator[MailServer]:
+    """A mail server with TLS and a login."""
+    issued = authority.issue("localhost")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(issued.certificate, issued.key)
+    made = MailServer(port=_free_port())
+    ways: dict[str, Any] = {"authenticator": _login, "auth_required": not first_byte, "port": made.port, "hostname": "localhost"}
+    ways |= {"ssl_context": tls, "auth_require_tls": False} if first_byte else {"tls_context": tls, "require_starttls": True}
+    controller = Controller(made, **ways)
+    controller.start()
+    try:
+        yield made
+    finally:
+        controller.stop()
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Whom our side trusts."""
+    return Authority(tmp_path)
+
+
+def settings(folder: Path, port: int, authority: Authority, **others: Any) -> NotifySettings:
+    """A mail server is set up."""
+    known: dict[str, Any] = {
+        "amqp_uri": "amqp://nobody@127.0.0.1:1/",
+        "data": folder / "data",
+        "smtp_host": "localhost",
+        "smtp_port": port,
+        "smtp_user": "odst",
+        "smtp_password": PASSWORD,
+        "smtp_ca_file": authority.file,
+        "smtp_from": "odst@example.org",
+        "instance_name": "Berlin",
+    }
+    return NotifySettings(**known | others)
+
+
+@contextmanager
+def notify(made_of: NotifySettings) -> Iterator[Notify]:
+    """The wired service, to whose events Ada has subscribed by mail; its loop is not running."""
+    made = build(made_of)
+    made.telling.clock = made.delivering.clock = FakeClock(dt.datetime.now(dt.UTC))
+    made.subscribing.subscribe(None, ["*"], "ada", {"kind": "email", "settings": {"to": "ada@example.org"}})
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def tell(service: Notify, *event_ids: str) -> None:
+    """Something happened, and the time in which it is collected is over."""
+    for event_id in event_ids:
+        service.telling.tell(REVOKED, Happening(event_id, dt.datetime.now(dt.UTC)))
+    service.delivering.clock.pass_seconds(31)
+
+
+def last(service: Notify) -> dict[str, Any]:
+    """What became of the newest delivery."""
+    found: dict[str, Any] = service.log.listed(1)["items"][0]
+    return found
+
+
+@pytest.mark.parametrize("first_byte", [False, True])
+def test_a_person_gets_one_mail_over_tls_by_a_login(tmp_path: Path, authority: Authority, first_byte: bool) -> None:  # noqa: FBT001
+    """By STARTTLS, and by TLS from the first byte; text and HTML, headers whole."""
+    with mail_server(authority, first_byte=first_byte) as server:
+        way = "tls" if first_byte else "starttls"
+        with notify(settings(tmp_path, server.port, authority, smtp_security=way)) as service:
+            tell(service, "e1", "e2")
+            assert service.delivering.deliver_one()
+            assert not service.delivering.deliver_one()
+            assert last(service)["last_error"] is None
+
+    (mail,) = server.taken
+    text = mail.get_body(("plain",))
+    assert (mail["To"], mail["Subject"]) == ("ada@example.org", "[Berlin] The peer Bonn was revoked, and 1 more")
+    assert text is not None
+    assert text.get_content().count("The peer Bonn was revoked") == 2
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({"smtp_password": "wrong"}, "refused the login (535)"),
+        ({"smtp_ca_file": None}, "certificate is not trusted"),
+        ({"smtp_host": "127.0.0.1"}, "certificate is not trusted"),
+        ({"smtp_security": "none", "smtp_user": None, "smtp_password": None}, "refused the sender (530)"),
+    ],
+)
+def test_what_is_set_up_wrong_is_tried_again_and_says_why(tmp_path: Path, authority: Authority, others: dict[str, Any], said: str) -> None:
+    """Wrong password, a strange certificate, one of another name, no TLS where it is asked for: nothing is sent or given away."""
+    with mail_server(authority) as server, notify(settings(tmp_path, server.port, authority, **others)) as service:
+        tell(service, "e1")
+        service.delivering.deliver_one()
+        found = last(service)
+
+    assert server.taken == []
+    assert (found["state"], said in found["last_error"]) == ("waiting", True), found["last_error"]
+    assert PASSWORD not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("at", "answer", "state"),
+    [
+        ("at_recipient", "550 no such user", "failed"),
+        ("at_recipient", "451 come back", "waiting"),
+        ("at_recipient", "421 closing", "waiting"),
+        ("at_data", "554 not this", "failed"),
+        ("at_data", "452 full", "waiting"),
+    ],
+)
+def test_a_refusal_counts_by_its_first_digit(tmp_path: Path, authority: Authority, at: str, answer: str, state: str) -> None:
+    """5 is for good; 4 is tried again, and then goes through."""
+    with mail_server(authority) as server, notify(settings(tmp_path, server.port, authority)) as service:
+        getattr(server, at).append(answer)
+        tell(service, "e1")
+        service.delivering.deliver_one()
+        found = last(service)
+        service.delivering.clock.pass_seconds(30)
+        service.delivering.deliver_one()
+
+    assert (found["state"], found["last_status"]) == (state, int(answer[:3]))
+    assert len(server.taken) == (state == "waiting")
+
+
+def test_a_connection_that_drops_at_the_end_of_a_mail_makes_no_second_id(tmp_path: Path, authority: Authority) -> None:
+    """Nobody knows whether it was taken: the same mail comes again, and a receiver knows it by its Message-ID."""
+    with mail_server(authority) as server, notify(settings(tmp_path, server.port, authority)) as service:
+        server.at_data.append("drop")
+        tell(service, "e1")
+        service.delivering.deliver_one()
+        tell(service, "e2")
+        while service.delivering.deliver_one():
+            pass
+
+    assert server.dropped[0].as_bytes() == server.taken[0].as_bytes()
+    assert len({mail["Message-ID"] for mail in server.taken}) == len(server.taken) == 2
+
+
+@pytest.mark.parametrize("greeting", [b"", b"2"])
+def test_a_server_that_hangs_or_drips_is_cut_off(tmp_path: Path, authority: Authority, greeting: bytes) -> None:
+    """It costs as long as the limit says, and no more."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening, contextlib.ExitStack() as held:
+        end = threading.Event()
+
+        def drip() -> None:
+            connection = held.enter_context(listening.accept()[0])
+            while not end.wait(0.1):
+                with contextlib.suppress(OSError):
+                    connection.sendall(greeting)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        others = {"smtp_host": "127.0.0.1", "smtp_total_seconds": 0.5}
+        with notify(settings(tmp_path, listening.getsockname()[1], authority, **others)) as service:
+            tell(service, "e1")
+            service.delivering.deliver_one()
+            found = last(service)
+        end.set()
+        thread.join()
+
+    assert (found["state"], found["last_error"]) == ("waiting", "the mail server did not finish within 0.5 s")
