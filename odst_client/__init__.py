@@ -4,7 +4,7 @@
 
     client        Client: one instance, and the groups of what can be asked of it
     operations    which method is which operation of the API; what all groups have in common
-    packages, uploads, promotions, peers, mesh, instance, dead_letters, webhooks, tokens, audit
+    packages, uploads, promotions, peers, mesh, instance, dead_letters, webhooks, templates, tokens, audit
                   one group each; every operation is one method
     transport     connections, time limits, what is tried again
     sending       files on their way

@@ -19,6 +19,7 @@ from odst_client.packages import Packages
 from odst_client.peers import Peers
 from odst_client.people import GroupGrants, People
 from odst_client.promotions import Promotions
+from odst_client.templates import Templates
 from odst_client.tokens import Tokens
 from odst_client.transfers import Transfers
 from odst_client.transport import Patience, Transport
@@ -44,6 +45,7 @@ class Client:
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, show, change, pause, resume, unsubscribe, rotate_secret, test, replay,
                       deliveries, deliveries_page, delivery, replay_delivery
+        templates     show, change, reset, preview
         events        stream, follow, types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory, try_oidc
@@ -73,6 +75,7 @@ class Client:
         self.instance = ThisInstance(self._transport)
         self.dead_letters = DeadLetters(self._transport)
         self.webhooks = Webhooks(self._transport)
+        self.templates = Templates(self._transport)
         self.events = Events(self._transport)
         self.people = People(self._transport)
         self.group_grants = GroupGrants(self._transport)

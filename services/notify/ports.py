@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.notify.domain.channels import Channel, Message, Secrets, Told
 from services.notify.domain.deliveries import Answer, Attempt, Claim, Delivery
@@ -13,6 +13,7 @@ from services.notify.domain.digests import Digest
 from services.notify.domain.filters import Package
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Changed, Subscription
+from services.notify.domain.templates import Template
 from shared.core.staging import Tags
 
 
@@ -146,6 +147,37 @@ class Sender(Protocol):
 
 Senders = Mapping[str, Sender]
 """By the kind of channel."""
+
+
+class Templates(Protocol):
+    """Templates that administrators changed, kept by the kind of channel."""
+
+    def find(self, kind: str) -> Template | None:
+        """That of a kind; none where nobody changed it."""
+
+    def put(self, template: Template) -> None:
+        """Keep one, instead of what there is."""
+
+    def remove(self, kind: str) -> None:
+        """Forget that of a kind, if there is one."""
+
+
+class Engine(Protocol):
+    """What fills in templates, and lets them do nothing else."""
+
+    def check(self, source: Any) -> str:
+        """A template that can be used.
+
+        Raises:
+            InvalidInput: TEMPLATE_INVALID, with the line and the rule that it breaks.
+        """
+
+    def render(self, source: str, values: Mapping[str, Any]) -> str:
+        """What a template writes about these values, soon and of bounded length.
+
+        Raises:
+            InvalidInput: TEMPLATE_INVALID, if it cannot be used, fails on these values, or writes nothing or too much.
+        """
 
 
 class Mailer(Protocol):

@@ -163,6 +163,26 @@ class NotifyService:
         return self.wired.log.show(delivery_id)
 
     @answers
+    def show_template(self, kind: str) -> Any:
+        """How a chat words events."""
+        return self.wired.templates.show(kind)
+
+    @answers
+    def set_template(self, kind: str, source: str, person: str) -> Any:
+        """Word them otherwise."""
+        return self.wired.templates.put(kind, source, person)
+
+    @answers
+    def reset_template(self, kind: str) -> None:
+        """Word them as built in."""
+        self.wired.templates.reset(kind)
+
+    @answers
+    def preview_template(self, kind: str, event_type: str, source: str | None = None) -> Any:
+        """What would be sent."""
+        return self.wired.templates.preview(kind, event_type, source)
+
+    @answers
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()

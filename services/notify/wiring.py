@@ -20,6 +20,8 @@ from services.notify.adapters.mail.smtp import SmtpRelay
 from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
 from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
+from services.notify.adapters.templates import DatabaseTemplates
+from services.notify.adapters.templating import JinjaEngine
 from services.notify.config import NotifySettings
 from services.notify.domain.pace import Pace
 from services.notify.handlers.deliveries import DeliveryLog
@@ -29,6 +31,7 @@ from services.notify.handlers.owners import Owners
 from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
+from services.notify.handlers.templates import Shaping, TemplateHandlers
 from services.notify.handlers.testing import Testing
 from services.notify.ports import Sender
 from shared.contracts.events import Event
@@ -56,6 +59,7 @@ class Notify:
     subscribing: Subscribing
     replaying: Replaying
     testing: Testing
+    templates: TemplateHandlers
     log: DeliveryLog
     delivering: Delivering
     owners: Owners
@@ -86,13 +90,13 @@ class Notify:
         self.database.close()
 
 
-def senders(settings: NotifySettings) -> Mapping[str, Sender]:
+def senders(settings: NotifySettings, shaping: Shaping) -> Mapping[str, Sender]:
     """How messages go out, by the kind of channel: one line for each kind."""
     return {
         "webhook": WebhookSender(_web(settings)),
         "email": EmailSender(_mailer(settings), MailComposer(settings.letterhead)),
-        "slack": ChatSender(_web(settings)),
-        "teams": ChatSender(_web(settings)),
+        "slack": ChatSender(_web(settings), shaping),
+        "teams": ChatSender(_web(settings), shaping),
     }
 
 
@@ -104,7 +108,8 @@ def build(settings: NotifySettings) -> Notify:
     secrets.renew(database)
     events = Outbox(database, outbox, settings.bus.publisher("notify"))
     subscriptions, deliveries = DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events)
-    rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings)
+    shaping = Shaping(DatabaseTemplates(database), JinjaEngine())
+    rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings, shaping)
     composer, people = MailComposer(settings.letterhead), RpcPeople(rpc)
     composers = {"email": composer} if settings.smtp else {}
     kept = dt.timedelta(days=settings.delivery_kept_days)
@@ -122,6 +127,7 @@ def build(settings: NotifySettings) -> Notify:
         subscribing,
         Replaying(subscribing, deliveries, about),
         Testing(subscribing, subscriptions, settings.instance_name),
+        TemplateHandlers(shaping, _now),
         DeliveryLog(deliveries),
         delivering,
         Owners(subscriptions, people, _now),

@@ -17,6 +17,7 @@ from services.api_gateway.http import (
     admin_settings,
     admin_staging,
     admin_subscriptions,
+    admin_templates,
     admin_transfers,
 )
 from services.api_gateway.http.auth import Guard
@@ -39,4 +40,5 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_sessions.doors(services, guard, cookie))
     api.register_blueprint(admin_oidc.doors(services, cookie, LoginCookie(settings.public_url)))
     api.register_blueprint(admin_subscriptions.doors(services, guard))
+    api.register_blueprint(admin_templates.doors(services, guard))
     return api

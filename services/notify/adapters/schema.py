@@ -98,4 +98,14 @@ EVENTS = Table(
 )
 """What could be told, kept for a time: from it a subscription gets what it missed."""
 
+TEMPLATES = Table(
+    "templates",
+    METADATA,
+    Column("kind", String(20), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("changed", String(32), nullable=False),
+    Column("changed_by", String(120), nullable=False),
+)
+"""What administrators made of the built-in templates, by the kind of channel."""
+
 outbox = outbox_table(METADATA)

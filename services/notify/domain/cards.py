@@ -12,16 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.notify.domain.channels.base import Message, Told
+from services.notify.domain.channels.base import Message
 from services.notify.domain.channels.chat import SlackChannel, TeamsChannel
-from services.notify.domain.facts import moment, visible
-from services.notify.domain.sentences import Weight, said
+from services.notify.domain.facts import visible
 
 SLACK_HEADLINE, SLACK_TEXT, SLACK_BLOCKS = 150, 3000, 50
 TEAMS_BYTES = 28_000
 MOST_PARAGRAPHS = 40
 _MOST_HEADLINE, _MOST_PARAGRAPH = 150, 2000
-_MARKS = {Weight.ALARM: "Alarm: ", Weight.WARNING: "Look: ", Weight.NEWS: ""}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -40,13 +38,6 @@ def card_of(text: str, small: str) -> Card:
     paragraphs = ["\n".join(visible(line, _MOST_PARAGRAPH) for line in part.strip().splitlines()) for part in rest.split("\n\n")]
     some = [_cut(one, _MOST_PARAGRAPH) for one in paragraphs if one][:MOST_PARAGRAPHS]
     return Card(visible(headline.strip(), _MOST_HEADLINE) or "…", some, visible(small, _MOST_PARAGRAPH) or "…")
-
-
-def card_for(told: Told) -> Card:
-    """A card that tells of an event: what happened, what to do about it, where and when."""
-    one = said(told)
-    headline = f"{_MARKS[one.weight]}{one.headline}"
-    return card_of("\n\n".join((f"{headline}\n{one.sentence}", one.action)), f"{told.instance} · {moment(told.time)} · {told.event_type}")
 
 
 def slack(card: Card) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.mail.composer import Letterhead, MailComposer
 from services.notify.adapters.schema import SUBSCRIPTIONS
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
+from services.notify.adapters.templates import DatabaseTemplates
+from services.notify.adapters.templating import JinjaEngine
 from services.notify.domain.channels import Message
 from services.notify.domain.channels.webhook import WebhookChannel
 from services.notify.domain.deliveries import Answer, Delivery
@@ -36,6 +38,7 @@ from services.notify.handlers.owners import Owners
 from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
+from services.notify.handlers.templates import Shaping, TemplateHandlers
 from services.notify.handlers.testing import Testing
 from services.notify.ports import DeliverySearch, Standing, WebAnswer
 from shared.contracts.events import Event, PackagePublishedV1
@@ -184,7 +187,9 @@ class Desk:
             FakePackages(),
             0,
         )
-        self.mailer, chat, about = FakeMailer(), ChatSender(self.web), About(self.packages)
+        shaping = Shaping(DatabaseTemplates(self.database), JinjaEngine())
+        self.templates = TemplateHandlers(shaping, self.clock)
+        self.mailer, chat, about = FakeMailer(), ChatSender(self.web, shaping), About(self.packages)
         composer = MailComposer(Letterhead("odst@example.org", "ODST Berlin"))
         mail = EmailSender(self.mailer, composer)
         ways = {"webhook": WebhookSender(self.web), "email": mail, "slack": chat, "teams": chat}

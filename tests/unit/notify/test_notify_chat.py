@@ -10,14 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.adapters.schema import SUBSCRIPTIONS
-from services.notify.domain.cards import SLACK_BLOCKS, SLACK_HEADLINE, SLACK_TEXT, TEAMS_BYTES, card_for, card_of, payload
+from services.notify.adapters.templates import DatabaseTemplates
+from services.notify.adapters.templating import JinjaEngine
+from services.notify.domain.cards import SLACK_BLOCKS, SLACK_HEADLINE, SLACK_TEXT, TEAMS_BYTES, card_of, payload
 from services.notify.domain.channels import Told
 from services.notify.domain.channels.chat import CHAT_KINDS
 from services.notify.domain.deliveries import DeliveryState
+from services.notify.domain.templates import BUILT_IN
+from services.notify.handlers.templates import Shaping
 from services.notify.ports import WebAnswer
 from shared.contracts.catalogue import example_of
 from shared.contracts.spine import handled_by
 from shared.core.errors import InvalidInput
+from shared.runtime.database import Database
 from shared.testing.fakes.clock import NOON
 from tests.unit.notify.notify_fakes import PUBLISHED, Desk
 
@@ -54,6 +59,7 @@ def check_teams(document: dict[str, Any]) -> None:
         assert all(run["type"] == "TextRun" and run["text"] for run in block["inlines"])
 
 
+SHAPING = Shaping(DatabaseTemplates(Database("sqlite://")), JinjaEngine())
 CHECKS = {"slack": check_slack, "teams": check_teams}
 
 
@@ -61,9 +67,10 @@ CHECKS = {"slack": check_slack, "teams": check_teams}
 @pytest.mark.parametrize("event_type", sorted(handled_by("notify")))
 def test_each_event_makes_a_message_that_the_chat_takes(event_type: str, kind: str) -> None:
     """By its golden example."""
-    message = payload(kind, card_for(Told("e", event_type, NOON, "Berlin", example_of(event_type)["data"])))
+    message, fault = SHAPING.worded(kind, Told("e", event_type, NOON, "Berlin", example_of(event_type)["data"]), BUILT_IN)
 
     CHECKS[kind](json.loads(message.content))
+    assert fault is None
 
 
 @pytest.mark.parametrize("kind", CHAT_KINDS)
@@ -80,7 +87,7 @@ def test_a_name_calls_nobody_and_links_nowhere() -> None:
     """In Slack by entities in plain text, in Teams by text runs, where nothing is markup."""
     told = Told("e", "package.published.v1", NOON, "Berlin", PUBLISHED.model_copy(update={"name": HOSTILE}).model_dump(mode="json"))
 
-    slack, teams = (json.loads(payload(kind, card_for(told)).content) for kind in CHAT_KINDS)
+    slack, teams = (json.loads(SHAPING.worded(kind, told, BUILT_IN)[0].content) for kind in CHAT_KINDS)
     assert slack["blocks"][0]["text"]["text"].startswith("&lt;!everyone&gt; &lt;@U1&gt; &lt;https://evil.example|click&gt; *b* &amp; [x]")
     (run,) = teams["attachments"][0]["content"]["body"][1]["inlines"]
     assert run["text"].startswith(r"The package " + HOSTILE.replace("\u202e", r"\u202e"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from services.notify.domain.cards import card_for, payload
 from services.notify.domain.channels import Channel, Secrets
 from services.notify.domain.channels.chat import URL
 from services.notify.domain.channels.unshaped import told_of
 from services.notify.domain.deliveries import Answer, Claim, shown_answer
 from services.notify.domain.schedule import retry_after_seconds
+from services.notify.handlers.templates import Shaping
 from services.notify.ports import Web
 from shared.core.errors import InvalidInput
 
@@ -18,9 +18,9 @@ from shared.core.errors import InvalidInput
 class ChatSender:
     """`Sender` for a kind of chat: 2xx is success, 410 is gone, 429 says when to come back, and anything else is a failure."""
 
-    def __init__(self, web: Web) -> None:
-        """`web` decides where connections may go."""
-        self._web = web
+    def __init__(self, web: Web, shaping: Shaping) -> None:
+        """`web` decides where connections may go, `shaping` what is posted."""
+        self._web, self._shaping = web, shaping
 
     def check(self, channel: Channel, secrets: Secrets) -> None:
         """Look where the URL leads now.
@@ -35,7 +35,7 @@ class ChatSender:
 
     def send(self, claim: Claim) -> Answer:
         """Post the event in the form of the kind."""
-        body = payload(claim.delivery.kind, card_for(told_of(claim.delivery.message)))
+        body = self._shaping.shape(claim.delivery.kind, told_of(claim.delivery.message))
         said = self._web.post(claim.secrets[URL], body.content, {"content-type": body.content_type})
         wait = retry_after_seconds(said.retry_after, claim.time)
         return Answer(said.status, wait, _error(said.status, said.error), shown_answer(said.content), said.status == HTTPStatus.GONE)
