@@ -86,6 +86,10 @@ SENTENCES: dict[str, Sentences] = {
         _LOOK_AT_ORIGIN,
         Weight.ALARM,
     ),
+    "transfer.changed.v1": Sentences(
+        "The transfer of {name} was {change}",
+        "{person} decided about the transfer of {name} to {here}: it was {change}. Its priority is {priority}.",
+    ),
     "peer.registered.v1": Sentences("{name} is a peer now", "{here} and {name} have registered with each other ({peer_id})."),
     "peer.changed.v1": Sentences(
         "Other rights for the peer {name}", "{person} changed what the peer {name} may see at {here}: {tags}. It {steward} our packages."

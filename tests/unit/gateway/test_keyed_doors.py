@@ -44,6 +44,7 @@ NOT_KEYED = {
     "POST /api/v1/subscriptions/{subscription_id}/replay": "the same messages have the same ids: receivers drop what they know",
     "POST /api/v1/deliveries/{delivery_id}/replay": "as above",
     "POST /api/v1/subscriptions/{subscription_id}/resume": "active is active",
+    "POST /api/v1/templates/{kind}/preview": "changes nothing",
     "POST /api/v1/directory/test": "changes nothing",
     "POST /api/v1/directory/oidc/test": "changes nothing",
     "POST /api/v1/audit/verify": "changes nothing",
