@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -136,8 +137,11 @@ def _key() -> str | None:
 
 
 def _fingerprint(key: str) -> str:
-    """Differs for different requests. It tells nothing of the body, which may hold a password, to whoever does not have the key."""
-    parts = (request.method.encode(), request.path.encode(), request.query_string, read_small())
+    """Differs for different requests, and for one that may be done within other staging tags: what a wide token did is no answer to a
+    narrow one. It tells nothing of the body, which may hold a password, to whoever does not have the key.
+    """
+    narrowed = json.dumps(None if g.within is None else sorted(g.within)).encode()
+    parts = (request.method.encode(), request.path.encode(), request.query_string, read_small(), narrowed)
     return hmac.digest(key.encode(), b"".join(hashlib.sha256(part).digest() for part in parts), "sha256").hex()
 
 

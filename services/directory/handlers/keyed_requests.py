@@ -35,7 +35,9 @@ class KeyedRequestHandlers:
         if known is None or known.request_id == request_id:
             return {"state": "new"}
         if known.fingerprint != fingerprint:
-            raise KeyReused("this Idempotency-Key came with another request before: send each request with a key of its own")
+            raise KeyReused(
+                "this Idempotency-Key came with another request, or with other rights, before: send each request with a key of its own"
+            )
         answer = None if known.answer is None else dict(known.answer)
         told = {"begun": rfc3339(known.begun), "status": known.status, "answer": answer, "secret": known.secret}
         return {"state": known.state(now).value, **told}

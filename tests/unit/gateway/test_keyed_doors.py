@@ -146,6 +146,18 @@ def test_another_request_under_the_same_key_is_refused(house: House) -> None:
     assert house.promoted == 2
 
 
+def test_a_narrower_token_is_not_told_what_a_wider_one_did(house: House) -> None:
+    """Nor the other way round: what a key was taken for includes the tags within which its request might do it."""
+    narrow, narrower = (house.desk.token("root", {"role": "promoter", "tags": tags})["token"] for tags in (["test", "a"], ["test"]))
+    wish = {"to": "production"}
+    house.promote(wish)
+    house.post("/packages/x/promote", wish, "another", token=narrow)
+
+    assert house.post("/packages/x/promote", wish, token=narrow).json["code"] == "IDEMPOTENCY_KEY_REUSED"
+    assert [house.post("/packages/x/promote", wish, "another", token=token).status_code for token in (narrow, narrower)] == [201, 422]
+    assert house.promoted == 2
+
+
 @pytest.mark.parametrize("key", ["", '""', "x" * 256, "a\tb", "a\x7fb", "\xfc"])
 def test_a_malformed_key_is_refused(house: House, key: str) -> None:
     """And nothing is done."""
