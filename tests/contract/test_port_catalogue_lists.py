@@ -194,6 +194,8 @@ def test_a_cursor_belongs_to_one_list(other: Listing) -> None:
         ({"tags": ["No Tag"]}, None, "TAG_INVALID"),
         ({"origin": "nobody"}, None, "INSTANCE_ID_INVALID"),
         ({"created_after": "2026-01-01T00:00:00"}, None, "QUERY_INVALID"),
+        ({"created_after": "0001-01-01T00:00:00+14:00"}, None, "QUERY_INVALID"),
+        ({"created_before": "9999-12-31T23:59:59-14:00"}, None, "QUERY_INVALID"),
         ({"tags": ["test"], "untagged": True}, None, "QUERY_INVALID"),
         ({"colour": "red"}, None, "QUERY_INVALID"),
         ({}, "colour", "QUERY_INVALID"),

@@ -76,7 +76,7 @@ class Listing:
                 _time(said.pop("created_before", None)),
                 said.pop("bytes_here", None),
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInput(f"the list cannot be made: {error}", "QUERY_INVALID") from error
         if said:
             raise InvalidInput(f"lists of packages know no filter {min(said)[:60]!r}", "QUERY_INVALID")
@@ -165,4 +165,4 @@ def _time(text: str | None) -> dt.datetime | None:
     time = dt.datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise InvalidInput("times need a zone, such as Z", "QUERY_INVALID")
-    return time
+    return time.astimezone(dt.UTC)
