@@ -18,7 +18,7 @@ import structlog
 
 CORRELATION_HEADER = "Ods-Correlation-Id"
 _SECRET_KEY = re.compile(r"(secret|token|password|authorization|proof|invitation|amqp_uri|database_url)", re.IGNORECASE)
-_URI_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+)@")
+_URI_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):([^@\s]+(?:@[^@\s/?#]*)*)@")  # ends at the last @ of the host, as URIs are read
 _QUERY_SECRET = re.compile(r"(?<=[?&])((?:\w*password|\w*secret|token)=)[^&\s]+", re.IGNORECASE)
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
