@@ -17,9 +17,9 @@ _OUTDATED = "secrets_outdated"
 
 def _key_file(data: Path | None) -> Path:
     """Where the configuration says that it is; of an instance that uses a private broker, too."""
-    values, _ = read_sources(os.environ)
-    given = {"data": data} if data else {}
-    return Settings.model_validate({"amqp_uri": "amqp://unknown", **values, **given}).vault_keys
+    given = {"ODST_DATA": str(data)} if data else {}
+    known = {} if "amqp_uri" in read_sources(os.environ)[0] else {"ODST_AMQP_URI": "amqp://unknown"}
+    return Settings.load({**os.environ, **known, **given}).vault_keys
 
 
 _data = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The instance's data folder (ODST_DATA); data.")

@@ -60,3 +60,14 @@ def test_a_file_that_is_not_there_is_named(gateway: Gateway, tmp_path: Path) -> 
     assert result.exit_code == 1
     assert "vault.keys" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_that_cannot_be_used_is_named(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every other command does it: in a sentence, not as a stack."""
+    monkeypatch.setenv("ODST_LOG_LEVEL", "LOUD")
+
+    result = gateway.run("secrets", "keys", "--data", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "CONFIGURATION_INVALID" in result.output
+    assert "ODST_LOG_LEVEL" in result.output
