@@ -102,13 +102,15 @@ class SessionCookie:
 class LoginCookie:
     """What shows that an answer of the provider comes back to the browser in which the log-in was begun.
 
-    It must come along when the provider sends the browser back to us, so its SameSite is Lax; it opens nothing by itself.
+    It must come along when the provider sends the browser back to us, so its SameSite is Lax; it opens nothing by itself. With HTTPS
+    no other host of the same domain can set it (`__Host-`), and so let a browser finish a log-in that was begun in another one.
     """
 
     def __init__(self, public_url: str) -> None:
         """`public_url` says how browsers reach the instance."""
         self._secure = urlsplit(public_url).scheme == "https"
-        self.name = "__Secure-odst-login" if self._secure else "odst-login"
+        self.name = "__Host-odst-login" if self._secure else "odst-login"
+        self._path = "/" if self._secure else LOGIN_PATH  # `__Host-` wants the whole host
 
     def text(self) -> str:
         """The text that came with the present request; empty if none did."""
@@ -116,11 +118,11 @@ class LoginCookie:
 
     def put(self, response: Response, text: str, seconds: int) -> None:
         """Let the browser have it for so long."""
-        response.set_cookie(self.name, text, max_age=seconds, path=LOGIN_PATH, secure=self._secure, httponly=True, samesite="Lax")
+        response.set_cookie(self.name, text, max_age=seconds, path=self._path, secure=self._secure, httponly=True, samesite="Lax")
 
     def remove(self, response: Response) -> None:
         """Let the browser forget it."""
-        response.delete_cookie(self.name, path=LOGIN_PATH, secure=self._secure, httponly=True, samesite="Lax")
+        response.delete_cookie(self.name, path=self._path, secure=self._secure, httponly=True, samesite="Lax")
 
 
 def check_navigation() -> None:

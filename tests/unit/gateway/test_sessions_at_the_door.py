@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from services.api_gateway.http.addresses import Addresses
-from services.api_gateway.http.cookies import CSRF_HEADER, csrf_token
+from services.api_gateway.http.cookies import CSRF_HEADER, LOGIN_PATH, LoginCookie, csrf_token
 from shared.core.errors import Unauthenticated
 from tests.unit.directory.desk import OTHER, PASSWORD, Desk
 from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
@@ -337,3 +337,20 @@ def test_an_address_is_believed_as_far_as_we_trust_who_says_it(
 
     with Flask("any").test_request_context(environ_base={"REMOTE_ADDR": remote}, headers=headers) as context:
         assert Addresses(trusted).of(context.request) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "path"),
+    [("https://odst.example.org", "__Host-odst-login", "/"), ("http://127.0.0.1:8080", "odst-login", LOGIN_PATH)],
+)
+def test_no_neighbour_sets_the_cookie_of_a_log_in(url: str, name: str, path: str) -> None:
+    """Another host of the domain could let a browser finish a log-in that was begun elsewhere: as somebody else."""
+    cookie, answer = LoginCookie(url), Response()
+    cookie.put(answer, "s", 600)
+    cookie.remove(answer)
+
+    for told in answer.headers.getlist("Set-Cookie"):
+        assert told.split("=")[0] == name
+        assert "Domain" not in told
+        assert f"Path={path};" in told
+        assert ("Secure" in told) == url.startswith("https")
