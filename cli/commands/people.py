@@ -149,18 +149,21 @@ def _print(person: Person) -> None:
 
 @click.group()
 def group() -> None:
-    """What groups of LDAP or Active Directory may do here."""
+    """What groups of LDAP, Active Directory or OpenID Connect may do here."""
 
 
 @group.command()
-@click.argument("dn")
+@click.argument("group_name", metavar="GROUP")
 @click.argument("role", type=click.Choice(options.ROLES))
 @click.option("--tag", "tags", multiple=True, help="Only within this staging tag. Can be given several times.")
 @click.option("--instance", "instances", multiple=True, help="Only at this instance. Can be given several times.")
 @with_session
-def grant(session: Session, dn: str, role: RoleName, tags: tuple[str, ...], instances: tuple[str, ...]) -> None:
-    """Give a ROLE to everybody in the group with this distinguished name (DN)."""
-    session.show_fields(session.client.group_grants.create(dn, role, tags, instances))
+def grant(session: Session, group_name: str, role: RoleName, tags: tuple[str, ...], instances: tuple[str, ...]) -> None:
+    """Give a ROLE to everybody in a GROUP.
+
+    It is a distinguished name of LDAP (cn=packagers,dc=example,dc=org), or oidc: and a name of the provider's (oidc:packagers).
+    """
+    session.show_fields(session.client.group_grants.create(group_name, role, tags, instances))
 
 
 @group.command("list")

@@ -40,10 +40,16 @@ def checked_group(group: Any) -> str:
     Raises:
         InvalidInput: GROUP_INVALID.
     """
-    if not isinstance(group, str) or not group.strip() or len(group) > _LONGEST or not group.isprintable():
+    if not isinstance(group, str) or len(group) > _LONGEST or not group.isprintable() or not _names_one(group.strip()):
         raise InvalidInput(
             "a group of LDAP is named by its distinguished name, such as cn=packagers,ou=groups,dc=example,dc=org; "
             "one of OpenID Connect as the groups claim has it, with oidc: before it",
             "GROUP_INVALID",
         )
     return group.strip()
+
+
+def _names_one(group: str) -> bool:
+    """Whether anybody could be in it: a grant for a misspelt group would look as if it held."""
+    prefix, name = group[: len(OIDC_PREFIX)], group[len(OIDC_PREFIX) :]
+    return bool(name.strip()) if prefix == OIDC_PREFIX else "=" in group and prefix.lower() != OIDC_PREFIX

@@ -130,7 +130,7 @@ class PersonChange(Body):
 
 
 class GroupGrantWish(Body):
-    """A role for whoever is in a group, which is named by its distinguished name."""
+    """A role for whoever is in a group: its distinguished name, or `oidc:` and its name at the provider."""
 
     group: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     role: RoleName

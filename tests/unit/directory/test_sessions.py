@@ -266,7 +266,7 @@ def test_granting_a_group_twice_is_granting_it_once(outside: tuple[Desk, Elsewhe
     desk.do.groups.grant(PACKAGERS.upper().replace(" ", ""), {"role": "uploader", "tags": ["test"]}, "root")
 
     assert len(desk.do.groups.listed()["items"]) == 1
-    for junk in ("", "  ", None, "a\nb", "x" * 1001):
+    for junk in ("", "  ", None, "a\nb", "x" * 1001, "packagers", "oidc:", "oidc: ", "OIDC:packagers", "Oidc:a=b"):
         with pytest.raises(InvalidInput):
             desk.do.groups.grant(junk, {"role": "viewer"}, "root")
 
