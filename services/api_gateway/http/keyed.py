@@ -137,8 +137,9 @@ def _key() -> str | None:
 
 
 def _fingerprint(key: str) -> str:
-    """Differs for different requests, and for one that may be done within other staging tags: what a wide token did is no answer to a
-    narrow one. It tells nothing of the body, which may hold a password, to whoever does not have the key.
+    """Differs for different requests, and for the same one within other staging tags: a narrow token is not told what a wide one did.
+
+    It tells nothing of the body, which may hold a password, to whoever does not have the key.
     """
     narrowed = json.dumps(None if g.within is None else sorted(g.within)).encode()
     parts = (request.method.encode(), request.path.encode(), request.query_string, read_small(), narrowed)
