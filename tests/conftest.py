@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from shared.testing.slapd import PrivateSlapd
 # A claim is true on a busy machine too: nothing is measured against a clock.
 settings.register_profile("odst", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("odst")
+
+# Whoever starts the tests in the background may have had them ignore Ctrl-C; what they start and interrupt must not inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _VHOSTS = [f"t{number}" for number in range(80)]
 

@@ -33,6 +33,7 @@ from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, Fake
 from shared.testing.fakes.storage_service import FakeStorageService
 from tests.contract.port_databases import KINDS, migrated, outbox_of
 from tests.unit.directory.directory_fakes import FakePasswords
+from tests.unit.storage.storage_bench import FakePeople
 
 MANY = 6
 """Threads, half of which have a database connection pool of their own, as another process has."""
@@ -65,7 +66,9 @@ def test_of_two_administrators_one_changes_a_person(kind: str, new_database: Cal
     url = new_database(kind)
     with migrated("directory", url) as first, closing(Database(url)) as second:
         rules = PasswordRules(12, "Hamburg")
-        desks = [PeopleHandlers(DatabaseRegister(one), FakePasswords(), rules, tuple, FakeClock()) for one in (first, second)]
+        desks = [
+            PeopleHandlers(DatabaseRegister(one), FakePasswords(), rules, tuple, FakeClock(), lambda _person: {}) for one in (first, second)
+        ]
         seen = desks[0].create("ada", [{"role": "viewer"}], None, None, None, None, "root")
         expected = [version_of(seen, PERSON)]
 
@@ -108,7 +111,7 @@ def test_of_two_administrators_one_tags_a_package(kind: str, new_database: Calla
     store = FilesystemByteStore(Layout(tmp_path), free_floor_bytes=0)
     with migrated("storage", url) as first, closing(Database(url)) as second:
         catalogues = [SqlCatalogue(one, outbox_of("storage", one)) for one in (first, second)]
-        desks = [assemble(settings, one, store, signer, FakeClock(), FakeToldFile(), FakeRecordFiles()) for one in catalogues]
+        desks = [assemble(settings, one, store, signer, FakeClock(), FakeToldFile(), FakeRecordFiles(), FakePeople()) for one in catalogues]
         ours = signed(origin=signer.key)
         package = replace(a_package(), manifest=ours.manifest, envelope=ours.envelope)
         with catalogues[0].changing() as changes:

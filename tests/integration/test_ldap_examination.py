@@ -116,7 +116,7 @@ def test_an_authority_that_is_not_known_is_said(slapd: PrivateSlapd, tmp_path: P
 def test_an_address_that_leads_nowhere_hides_nothing(slapd: PrivateSlapd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two addresses of one name, nobody listens at one: what is said is what is wrong at the other, whichever comes first."""
     for places in (["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "127.0.0.1"]):
-        monkeypatch.setattr(ldap_connection, "addresses", lambda _server, _seconds, places=places: places)
+        monkeypatch.setattr(ldap_connection, "addresses", lambda _host, _port, _seconds, places=places: places)
         findings = examined(slapd, ca_file=Authority(tmp_path, "Another").file)
 
         assert [(step, "ODST_LDAP_CA_FILE" in detail) for step, detail in faults(findings)] == [("tls", True)]

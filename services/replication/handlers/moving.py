@@ -193,16 +193,15 @@ class MovingHandlers:
         self.sources.failed(str(peer.peer_id), time.monotonic())
         with self.transfers.changing() as changes:
             liars = changes.note_bad_chunk(claim.transfer_id, error.index, str(peer.peer_id))
-            if liars >= _SUSPECT_PEERS:
-                transfer = changes.get(claim.transfer_id)
-                if transfer:
-                    changes.save(replace(transfer, state=TransferState.SUSPECT, finished=now, changed=now, error=str(error)))
-                    changes.dispatch(
-                        events.TransferSuspectV1(transfer_id=claim.transfer_id, package_id=claim.package_id, chunk=error.index)
-                    )
+            transfer = changes.get(claim.transfer_id)
+            suspect = liars >= _SUSPECT_PEERS and transfer is not None and transfer.state in OPEN_STATES
+            if transfer and suspect:
+                changes.save(replace(transfer, state=TransferState.SUSPECT, finished=now, changed=now, error=str(error)))
+                changes.dispatch(events.TransferSuspectV1(transfer_id=claim.transfer_id, package_id=claim.package_id, chunk=error.index))
         log.error("chunk_rejected", peer_id=str(peer.peer_id), chunk=error.index, liars=liars)
-        if liars >= _SUSPECT_PEERS:
+        if suspect:
             self.storage.give_up(claim.package_id, "MANIFEST_SUSPECT", f"different peers gave the same wrong chunk {error.index}")
+        if liars >= _SUSPECT_PEERS:
             return
         self._ban_if_due(peer, error, now)
         self.transfers.give_back(claim, now)

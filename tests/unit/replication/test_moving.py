@@ -90,6 +90,27 @@ def test_a_source_is_banned_after_three_bad_chunks(bench: Bench) -> None:
     assert bench.transfer().state is TransferState.MOVING
 
 
+def test_what_was_cancelled_meanwhile_does_not_become_suspect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second wrong answer comes when an administrator has decided already."""
+    for name in ("one", "two"):
+        bench.meet(name, PACKAGE)[1].bad_chunks = {3}
+    bench.want(PACKAGE)
+    failed, liars = bench.moving.sources.failed, []
+
+    def cancel_at_the_second(peer_id: str, when: float) -> None:
+        liars.append(peer_id)
+        if len(liars) == 2:
+            bench.steering.cancel(bench.transfer().transfer_id, "ada")
+        failed(peer_id, when)
+
+    monkeypatch.setattr(bench.moving.sources, "failed", cancel_at_the_second)
+    bench.move_all()
+
+    assert len(set(liars)) == 2
+    assert bench.transfer().state is TransferState.CANCELLED
+    assert bench.storage.given_up == []
+
+
 def test_an_honest_source_completes_what_a_liar_began(bench: Bench) -> None:
     """Whichever of the two is asked first."""
     _, liar = bench.meet("liar", PACKAGE)
