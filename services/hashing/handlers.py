@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from services.hashing.domain.digest_pass import Parallel, Progress, digest_file, digest_whole
-from services.hashing.ports import Dispatcher, Files
+from services.hashing.domain.slicewise import SLICE_SIZE, Slicewise
+from services.hashing.ports import Blobs, Dispatcher, Files
 from shared.contracts import events
 from shared.contracts.events import FileDigests
 from shared.core.digest import ChunkDigests
+from shared.core.errors import DigestMismatch
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -81,3 +84,34 @@ def _verdict(event: events.PackageAssembledV1, digests: FileDigests) -> events.P
         return events.PackageVerifiedV1(**ids, digests=digests)
     reason = f"the assembled file has sha256:{digests.sha256} sha1:{digests.sha1} and {digests.size} bytes, not what the manifest says"
     return events.PackageRejectedV1(**ids, code="DIGEST_INVALID", reason=reason)
+
+
+@dataclass
+class FurtherHandlers:
+    """Digest a blob once more. Doing it twice gives the same."""
+
+    blobs: Blobs
+    dispatcher: Dispatcher
+    parallel: Parallel
+    slice_size: int = SLICE_SIZE
+
+    def digest_blob(self, event: events.PackageDigestsWantedV1) -> None:
+        """Read the blob slice by slice, away from the hub; say its digests, if it still is what its name says.
+
+        Raises:
+            DigestMismatch: if the bytes on the disk have rotted; nothing is said of them then.
+        """
+        with self.blobs.claimed(event.sha256) as file:
+            if file is None:
+                return
+            started = time.monotonic()
+            digests = Slicewise(("md5", "sha256", "sha512"), self.slice_size).of(file, self.parallel)
+        if digests["sha256"] != event.sha256:
+            raise DigestMismatch(f"the blob {event.sha256} has other bytes now: check the disk, and have it fetched or uploaded anew")
+        seconds = time.monotonic() - started
+        self.dispatcher.dispatch(
+            events.PackageDigestedV1(
+                package_id=event.package_id, sha256=event.sha256, md5=digests["md5"], sha512=digests["sha512"], seconds=seconds
+            )
+        )
+        log.info("blob_digested", package_id=event.package_id, size=event.size, seconds=round(seconds, 3))

@@ -26,6 +26,13 @@ class Files(Protocol):
         """The chunk digests beside the file."""
 
 
+class Blobs(Protocol):
+    """Verified bytes, as far as hashing sees them."""
+
+    def claimed(self, sha256: str) -> AbstractContextManager[ReadsAt | None]:
+        """The bytes, held so that no other worker hashes them too; None if they are gone or held."""
+
+
 class Dispatcher(Protocol):
     """The bus, outwards."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.hashing.config import HashingSettings
 from services.hashing.wiring import build
-from shared.contracts.events import PackageAssembledV1, PackageReceivedV1
+from shared.contracts.events import PackageAssembledV1, PackageDigestsWantedV1, PackageReceivedV1
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
 from shared.runtime.services import Hosted, InEffect, Wired
@@ -28,6 +28,11 @@ class HashingService:
     def on_package_assembled(self, event: PackageAssembledV1) -> None:
         """Step 7 of the seed, the final check."""
         self.wired.handlers.verify_assembled(event)
+
+    @handles(PackageDigestsWantedV1, prefetch=1)
+    def on_digests_wanted(self, event: PackageDigestsWantedV1) -> None:
+        """For programs outside that check a package by MD5 or SHA-512."""
+        self.wired.further.digest_blob(event)
 
     @answers
     def list_settings(self) -> Any:

@@ -14,7 +14,7 @@ from services.storage.domain.listing import Listing, Newest
 from services.storage.domain.package import Package
 from services.storage.domain.promotion import Promotion
 from services.storage.domain.upload import Upload
-from shared.contracts.events import Event, FileDigests
+from shared.contracts.events import Event, FileDigests, PackageDigestsWantedV1
 from shared.core.charter import Census, Charter, Rotation
 from shared.core.clock import Stamp
 from shared.core.identity import InstanceId
@@ -339,6 +339,27 @@ class RecordFiles(Protocol):
 
     def all(self) -> Iterator[bytes]:
         """Every document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """Digests that the mesh does not need, of verified bytes."""
+
+    md5: str
+    sha512: str
+
+
+class DigestsKept(Protocol):
+    """Further digests, by the SHA-256 of the bytes."""
+
+    def find(self, sha256: str) -> Further | None:
+        """What is known of these bytes."""
+
+    def ask(self, wanted: PackageDigestsWantedV1, now: dt.datetime, not_since: dt.datetime) -> bool:
+        """Have them computed, unless that was asked for after `not_since`; True if it is asked for now."""
+
+    def keep(self, sha256: str, further: Further, now: dt.datetime) -> None:
+        """Known from now on. Done twice is done once."""
 
 
 class Clock(Protocol):

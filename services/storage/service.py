@@ -6,7 +6,13 @@ from typing import Any
 
 from services.storage.config import StorageSettings
 from services.storage.wiring import build
-from shared.contracts.events import PackageHashedV1, PackageHashProgressedV1, PackageRejectedV1, PackageVerifiedV1
+from shared.contracts.events import (
+    PackageDigestedV1,
+    PackageHashedV1,
+    PackageHashProgressedV1,
+    PackageRejectedV1,
+    PackageVerifiedV1,
+)
 from shared.runtime.bus.answers import answers
 from shared.runtime.bus.handles import handles
 from shared.runtime.services import Hosted, InEffect, Wired, every
@@ -38,6 +44,11 @@ class StorageService:
     def on_package_rejected(self, event: PackageRejectedV1) -> None:
         """Refused: put aside."""
         self.wired.do.packages.quarantine_rejected(event)
+
+    @handles(PackageDigestedV1)
+    def on_package_digested(self, event: PackageDigestedV1) -> None:
+        """Kept, so that they are computed once."""
+        self.wired.further.keep(event)
 
     @every
     def sweep(self) -> None:
@@ -115,6 +126,11 @@ class StorageService:
     def locate_digest(self, sha256: str) -> Any:
         """What clients get by a digest."""
         return self.wired.do.questions.locate_digest(sha256)
+
+    @answers
+    def further_digests(self, package_id: str) -> Any:
+        """MD5 and SHA-512, or that they are not known yet."""
+        return self.wired.further.digests(package_id)
 
     @answers
     def locate_blob(self, package_id: str, tags: list[str] | None) -> Any:

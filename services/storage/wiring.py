@@ -10,11 +10,13 @@ from pathlib import Path
 from services.storage.adapters.catalogue import SqlCatalogue
 from services.storage.adapters.directory import RpcPeople
 from services.storage.adapters.files import FeedToldFile, PackageRecordFiles
+from services.storage.adapters.further_digests import DatabaseDigests
 from services.storage.adapters.schema import outbox
 from services.storage.adapters.signer import KeySigner
 from services.storage.config import StorageSettings
 from services.storage.domain.settling import House
 from services.storage.handlers.feed import FeedHandlers
+from services.storage.handlers.further import FurtherDigests
 from services.storage.handlers.healing import HealingHandlers
 from services.storage.handlers.packages import PackageHandlers
 from services.storage.handlers.promotions import PromotionHandlers
@@ -104,6 +106,7 @@ class Storage:
 
     settings: StorageSettings
     do: Handlers
+    further: FurtherDigests
     database: Database
     loops: tuple[Loop, ...]
 
@@ -131,9 +134,11 @@ def build(settings: StorageSettings) -> Storage:
     signer = KeySigner(InstanceKey.load_or_create(settings.layout), settings.layout)
     told, files = FeedToldFile(settings.layout), PackageRecordFiles(settings.layout)
     rpc = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds)
-    handlers = assemble(settings, SqlCatalogue(database, events), store, signer, _now, told, files, RpcPeople(rpc))
+    catalogue = SqlCatalogue(database, events)
+    handlers = assemble(settings, catalogue, store, signer, _now, told, files, RpcPeople(rpc))
     handlers.healing.start()
-    return Storage(settings, handlers, database, (events.as_loop(settings.sweep_seconds),))
+    further = FurtherDigests(catalogue, DatabaseDigests(database, events), _now)
+    return Storage(settings, handlers, further, database, (events.as_loop(settings.sweep_seconds),))
 
 
 def _now() -> dt.datetime:

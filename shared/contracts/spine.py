@@ -47,6 +47,8 @@ _TOLD = {"notify": "tell the subscribers", "directory": "write it down in the au
 OFF_SPINE: tuple[Step, ...] = (
     Step(events.PackageHashProgressedV1, {"storage": "remember how far, for people who watch"}),
     Step(events.PackageRejectedV1, {"storage": "quarantine the file, tell"}),
+    Step(events.PackageDigestsWantedV1, {"hashing": "compute MD5 and SHA-512 of the blob"}),
+    Step(events.PackageDigestedV1, {"storage": "keep them, and answer with them from now on"}),
     Step(events.PackageQuarantinedV1, {"replication": "fail the transfer", "notify": "tell the subscribers"}),
     Step(events.PeerRegisteredV1, _TOLD),
     Step(events.PeerChangedV1, _TOLD),

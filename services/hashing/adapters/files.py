@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from shared.core.digest import ChunkDigests
+from shared.core.digest import ChunkDigests, Digest
 from shared.core.errors import NotFound
 from shared.runtime.bytestore import ByteStore
 
@@ -41,18 +41,8 @@ class ClaimedFiles:
     @contextmanager
     def claimed(self, incoming_id: str) -> Iterator[PositionedFile | None]:
         """The file under an exclusive lock; None if it is gone or another worker has it."""
-        try:
-            file = self._store.open_incoming(incoming_id)
-        except NotFound:
-            yield None
-            return
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
-            yield PositionedFile(file)
+        with _claimed(lambda: self._store.open_incoming(incoming_id)) as file:
+            yield file
 
     def write_chunk_list(self, incoming_id: str, chunks: ChunkDigests) -> None:
         """Keep the chunk digests beside the file."""
@@ -61,3 +51,33 @@ class ClaimedFiles:
     def read_chunk_list(self, incoming_id: str) -> ChunkDigests | None:
         """The chunk digests beside the file."""
         return self._store.read_chunk_list(incoming_id)
+
+
+class ClaimedBlobs:
+    """`Blobs` on a byte store."""
+
+    def __init__(self, store: ByteStore) -> None:
+        """`store` is shared with the service that keeps them."""
+        self._store = store
+
+    @contextmanager
+    def claimed(self, sha256: str) -> Iterator[PositionedFile | None]:
+        """The bytes under an exclusive lock; None if they are gone or another worker has them."""
+        with _claimed(lambda: self._store.open_blob(Digest("sha256", sha256))) as file:
+            yield file
+
+
+@contextmanager
+def _claimed(opening: Callable[[], BinaryIO]) -> Iterator[PositionedFile | None]:
+    try:
+        file = opening()
+    except NotFound:
+        yield None
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield PositionedFile(file)

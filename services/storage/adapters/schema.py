@@ -158,4 +158,14 @@ hash_totals = Table(
     Column("seconds", Float, nullable=False),
 )
 
+further_digests = Table(
+    "further_digests",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("md5", String(32)),
+    Column("sha512", String(128)),
+    Column("asked", String(32), nullable=False),
+)
+"""Of bytes, not of packages: what has the same bytes has the same digests. `asked` is when hashing was last told to compute them."""
+
 outbox = outbox_table(metadata)

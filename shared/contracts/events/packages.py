@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.events.base import Event, Id, Sha1, Sha256, Size, Tag
+from shared.contracts.events.base import Event, Id, Md5, Sha1, Sha256, Sha512, Size, Tag
 from shared.core.staging import MAX_TAGS
 
 PackageTags = Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] | None
@@ -114,6 +114,29 @@ class PackageRejectedV1(Event):
     transfer_id: Id
     code: str
     reason: str
+
+
+class PackageDigestsWantedV1(Event):
+    """Somebody outside asks for digests of a package that the mesh does not need; its verified bytes are here."""
+
+    type: ClassVar[str] = "package.digests_wanted.v1"
+    source: ClassVar[str] = "storage"
+    package_id: Id
+    sha256: Sha256
+    size: Size
+
+
+class PackageDigestedV1(Event):
+    """MD5 and SHA-512 of verified bytes are known; these still have the SHA-256 by which they are kept."""
+
+    type: ClassVar[str] = "package.digested.v1"
+    source: ClassVar[str] = "hashing"
+    package_id: Id
+    sha256: Sha256
+    md5: Md5
+    sha512: Sha512
+    seconds: Annotated[float, Field(ge=0)]
+    """Wall time of the digest pass."""
 
 
 class PackageQuarantinedV1(Event):
