@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.notify.domain.channels import Channel, Message, Secrets, Told
+from services.notify.domain.channels.jamf_pro import JamfChannel
 from services.notify.domain.deliveries import Answer, Attempt, Claim, Delivery
 from services.notify.domain.digests import Digest
 from services.notify.domain.filters import Package
+from services.notify.domain.jamf.comparing import Here
+from services.notify.domain.jamf.records import Digests, Finding, PackageRecord, PackageWish, PointWish, Write
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Changed, Subscription
 from services.notify.domain.templates import Template
@@ -261,4 +264,67 @@ class WebAnswer:
     retry_after: str | None = None
     error: str | None = None
     content: bytes = b""
-    """The beginning of it."""
+    """The beginning of it, or all."""
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+    """Each `Set-Cookie`, of those that count whole."""
+
+
+class JamfServer(Protocol):
+    """One conversation with a Jamf Pro server. Each method raises OutsideFailed if the server does not do what it is asked."""
+
+    def page(self, number: int, size: int) -> tuple[Sequence[PackageRecord], bool]:
+        """A page of package records by id, and whether there are more."""
+
+    def find(self, file_name: str) -> PackageRecord | None:
+        """The record of a file; none if one may be made.
+
+        Raises:
+            Conflict: JAMF_RECORD_AMBIGUOUS, JAMF_NAME_TAKEN.
+        """
+
+    def package_write(self, wish: PackageWish) -> Write | None:
+        """What makes the record of a package right, all fields that are not ours kept; none if it is.
+
+        Raises:
+            Conflict: JAMF_RECORD_AMBIGUOUS, JAMF_NAME_TAKEN.
+        """
+
+    def point_write(self, wish: PointWish) -> Write | None:
+        """What makes the distribution point right; none if it is.
+
+        Raises:
+            Conflict: JAMF_NAME_TAKEN, if a file share has the name.
+        """
+
+    def send(self, write: Write) -> None:
+        """Have it so."""
+
+
+class JamfServers(Protocol):
+    """Jamf Pro servers."""
+
+    def at(self, channel: JamfChannel, secrets: Secrets) -> JamfServer:
+        """The server of a channel; nothing is asked yet.
+
+        Raises:
+            InvalidInput: CHANNEL_SECRET_NEEDED.
+        """
+
+    def examine(self, channel: JamfChannel, secrets: Secrets) -> Sequence[Finding]:
+        """Try the connection step by step; what came of each step, and what to do."""
+
+
+class PublishedFiles(Protocol):
+    """The storage service: what clients can download here. Each method raises ServiceUnavailable if it does not answer."""
+
+    def current(self, name: str) -> Here | None:
+        """What clients get under exactly this name; none if nothing."""
+
+    def about(self, package_id: str) -> Package | None:
+        """What is known of a package; none if nothing is."""
+
+    def digests(self, package_id: str) -> Digests | None:
+        """MD5 and SHA-512 of a package's bytes; none if they are not known yet: then they are being computed from now on."""
+
+    def page(self, after: str | None, limit: int) -> tuple[Sequence[tuple[Here, Package]], str | None]:
+        """Files that clients get, with what filters ask about, and where the next page begins."""

@@ -148,6 +148,33 @@ class NotifyService:
         self.wired.subscribing.unsubscribe(subscription_id, by_id, within)
 
     @answers
+    def examine_jamf(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:
+        """Try the connection."""
+        return self.wired.jamf.examine(subscription_id, by_id, within)
+
+    @answers
+    def register_jamf_point(self, subscription_id: str, dry_run: bool, by_id: str | None, within: list[str] | None) -> Any:  # noqa: FBT001 - the words of the RPC table
+        """This instance is a distribution point."""
+        return self.wired.jamf.register(subscription_id, by_id, within, dry_run=dry_run)
+
+    @answers
+    def record_in_jamf(
+        self,
+        subscription_id: str,
+        name: str,
+        dry_run: bool,  # noqa: FBT001 - as above
+        by_id: str | None,
+        within: list[str] | None,
+    ) -> Any:
+        """The record of one package is made right."""
+        return self.wired.jamf.record(subscription_id, name, by_id, within, dry_run=dry_run)
+
+    @answers
+    def compare_with_jamf(self, subscription_id: str, after: str | None, by_id: str | None, within: list[str] | None) -> Any:
+        """Where records and files differ."""
+        return self.wired.jamf.compare(subscription_id, after, by_id, within)
+
+    @answers
     def list_deliveries(self, limit: int, after: str | None = None, filters: dict[str, str | None] | None = None) -> Any:
         """A page of deliveries, newest first."""
         return self.wired.log.listed(limit, after, filters)

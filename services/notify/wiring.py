@@ -11,12 +11,15 @@ from pathlib import Path
 
 from services.notify.adapters.channels.chat import ChatSender
 from services.notify.adapters.channels.email import EmailSender
+from services.notify.adapters.channels.jamf_pro import JamfSender
 from services.notify.adapters.channels.webhook import WebhookSender
 from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.directory import RpcPeople
 from services.notify.adapters.guarded_http import Guard, GuardedHttp
+from services.notify.adapters.jamf.servers import HttpJamfServers
 from services.notify.adapters.mail.composer import MailComposer
 from services.notify.adapters.mail.smtp import SmtpRelay
+from services.notify.adapters.published_files import RpcFiles
 from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
 from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
@@ -26,8 +29,10 @@ from services.notify.config import NotifySettings
 from services.notify.domain.pace import Pace
 from services.notify.handlers.deliveries import DeliveryLog
 from services.notify.handlers.delivering import Delivering
+from services.notify.handlers.jamf import JamfDesk
 from services.notify.handlers.notices import Notices
 from services.notify.handlers.owners import Owners
+from services.notify.handlers.recording import Recording
 from services.notify.handlers.replaying import Replaying
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
@@ -60,6 +65,7 @@ class Notify:
     replaying: Replaying
     testing: Testing
     templates: TemplateHandlers
+    jamf: JamfDesk
     log: DeliveryLog
     delivering: Delivering
     owners: Owners
@@ -90,13 +96,14 @@ class Notify:
         self.database.close()
 
 
-def senders(settings: NotifySettings, shaping: Shaping) -> Mapping[str, Sender]:
+def senders(settings: NotifySettings, web: GuardedHttp, recording: Recording, shaping: Shaping) -> Mapping[str, Sender]:
     """How messages go out, by the kind of channel: one line for each kind."""
     return {
-        "webhook": WebhookSender(_web(settings)),
+        "webhook": WebhookSender(web),
         "email": EmailSender(_mailer(settings), MailComposer(settings.letterhead)),
-        "slack": ChatSender(_web(settings), shaping),
-        "teams": ChatSender(_web(settings), shaping),
+        "slack": ChatSender(web, shaping),
+        "teams": ChatSender(web, shaping),
+        "jamf_pro": JamfSender(web, recording),
     }
 
 
@@ -109,7 +116,9 @@ def build(settings: NotifySettings) -> Notify:
     events = Outbox(database, outbox, settings.bus.publisher("notify"))
     subscriptions, deliveries = DatabaseSubscriptions(database, secrets, events), DatabaseDeliveries(database, secrets, events)
     shaping = Shaping(DatabaseTemplates(database), JinjaEngine())
-    rpc, ways = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), senders(settings, shaping)
+    rpc, web = RpcClient(settings.amqp_uri, timeout_seconds=settings.rpc_timeout_seconds), _web(settings)
+    recording = Recording(HttpJamfServers(web, _now), RpcFiles(rpc))
+    ways = senders(settings, web, recording, shaping)
     composer, people = MailComposer(settings.letterhead), RpcPeople(rpc)
     composers = {"email": composer} if settings.smtp else {}
     kept = dt.timedelta(days=settings.delivery_kept_days)
@@ -128,6 +137,7 @@ def build(settings: NotifySettings) -> Notify:
         Replaying(subscribing, deliveries, about),
         Testing(subscribing, subscriptions, settings.instance_name),
         TemplateHandlers(shaping, _now),
+        JamfDesk(subscriptions, subscribing, recording, settings.public_url, settings.instance_name),
         DeliveryLog(deliveries),
         delivering,
         Owners(subscriptions, people, _now),

@@ -14,7 +14,8 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     │   ├── Locked                  LOCKED
     │   ├── StillUnderWay           IDEMPOTENCY_IN_PROGRESS
     │   ├── SecretUnreadable        SECRET_UNREADABLE
-    │   └── PeerUnreachable         PEER_UNREACHABLE
+    │   ├── PeerUnreachable         PEER_UNREACHABLE
+    │   └── OutsideFailed           OUTSIDE_FAILED
     └── PermanentError          trying again cannot help: the message goes to the dead letters
         ├── InvalidInput            INPUT_INVALID and finer codes (NAME_INVALID, DIGEST_MALFORMED, …)
         │   ├── TooLarge                TOO_LARGE
@@ -120,6 +121,12 @@ class PeerUnreachable(TransientError):
     """A peer did not answer, or answered with an error that may pass."""
 
     default_code = "PEER_UNREACHABLE"
+
+
+class OutsideFailed(TransientError):
+    """A program outside of the mesh, which somebody asked us to use, did not do what it was asked."""
+
+    default_code = "OUTSIDE_FAILED"
 
 
 class PermanentError(OdstError):

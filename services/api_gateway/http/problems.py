@@ -21,6 +21,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.ServiceUnavailable, 503),
     (errors.SecretUnreadable, 503),
     (errors.PeerUnreachable, 502),
+    (errors.OutsideFailed, 502),
     (errors.PeerLied, 502),
     (errors.Locked, 423),
     (errors.StillUnderWay, 409),

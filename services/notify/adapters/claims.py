@@ -76,14 +76,16 @@ def give_back(connection: Connection, claim: Claim, outcome: Outcome) -> bool:
     if not connection.execute(update(SUBSCRIPTIONS).where(mine).values(values)).rowcount:
         return False
     these = and_(tried_with(claim.delivery.delivery_id, claim.delivery.digest_id), IS_WAITING)
-    became = {
+    became: dict[str, Any] = {
         "state": outcome.state.value,
         "next_attempt": to_text_or_none(outcome.next_attempt),
         "last_status": outcome.attempt.status,
         "last_error": outcome.attempt.error,
     }
+    if not outcome.counted:
+        became["attempts"] = DELIVERIES.c.attempts - 1
     settled = connection.execute(update(DELIVERIES).where(these).values(became).returning(DELIVERIES.c.delivery_id)).scalars().all()
-    if settled:
+    if settled and outcome.counted:
         connection.execute(insert(ATTEMPTS), [attempt_row(one, outcome.attempt) for one in settled])
     return True
 

@@ -71,18 +71,25 @@ class GuardedHttp:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """Post on a fresh connection. Whatever goes wrong is an answer, not an error."""
+        answer = self._held("POST", url, body, {"user-agent": "odst-webhook", **headers}, _read_a_little)
+        # The path of a webhook is often a secret: only the host is logged.
+        log.info("webhook_posted", host=_host(url), message=headers.get("webhook-id"), status=answer.status, error=answer.error)
+        return answer
+
+    def exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most_bytes: int) -> WebAnswer:
+        """Ask on a fresh connection, for an answer that counts whole or not at all. Whatever goes wrong is an answer, not an error."""
+        return self._held(method, url, body, {"accept-encoding": "identity", **headers}, lambda response: _read_whole(response, most_bytes))
+
+    def _held(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], read: Callable[[Any], WebAnswer]) -> WebAnswer:
         with CutOff(self.limits.total_seconds) as cut_off:
             try:
                 parsed = _parsed(url)
                 talk = Conversation(self.guard.addresses(parsed), self.limits, self.tls, cut_off)
-                answer = talk.hold(Request("POST", parsed, {"user-agent": "odst-webhook", **headers}, body), _read_a_little)
+                return talk.hold(Request(method, parsed, headers, body), read)
             except InvalidInput as error:
-                answer = WebAnswer(error=f"{error.code}: {error}")
+                return WebAnswer(error=f"{error.code}: {error}")
             except (HTTPError, OSError) as error:
-                answer = WebAnswer(error=f"no whole answer within {self.limits.total_seconds:g} s" if cut_off.fired else reason_of(error))
-        # The path of a webhook is often a secret: only the host is logged.
-        log.info("webhook_posted", host=_host(url), message=headers.get("webhook-id"), status=answer.status, error=answer.error)
-        return answer
+                return WebAnswer(error=f"no whole answer within {self.limits.total_seconds:g} s" if cut_off.fired else reason_of(error))
 
 
 def _parsed(url: str) -> Url:
@@ -108,3 +115,12 @@ def _read_a_little(response: Any) -> WebAnswer:
     with contextlib.closing(response), contextlib.suppress(HTTPError, OSError):
         content = response.read(MAX_ANSWER_BYTES, decode_content=False)
     return WebAnswer(response.status, response.headers.get("retry-after"), None, content)
+
+
+def _read_whole(response: Any, most_bytes: int) -> WebAnswer:
+    with contextlib.closing(response):
+        content = response.read(most_bytes + 1, decode_content=False)
+    if len(content) > most_bytes:
+        raise OSError(f"an answer of more than {most_bytes} bytes")
+    cookies = tuple(response.headers.getlist("set-cookie"))
+    return WebAnswer(response.status, response.headers.get("retry-after"), None, content, cookies)

@@ -66,6 +66,10 @@ class Answer:
     """The receiver wants nothing any more."""
     is_final: bool = False
     """This message will never be taken: trying again would change nothing."""
+    is_well: bool = False
+    """The receiver answers as it should: that it did not take this message is no sign of trouble with it."""
+    not_yet_seconds: float | None = None
+    """It could not be tried yet, through nobody's fault: again after so many seconds, and this was no try."""
 
     @property
     def is_success(self) -> bool:

@@ -17,6 +17,9 @@ FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
 FAILED_FOR = dt.timedelta(days=5)
 """A receiver that only failed for so long is disabled."""
 
+MOST_PATIENCE = dt.timedelta(days=1)
+"""What could not be tried for so long has failed like anything else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -28,6 +31,8 @@ class Outcome:
     health: Health
     disabled: Changed | None = None
     """The subscription, if it is disabled; its other waiting deliveries fail."""
+    counted: bool = True
+    """False if this was no try: it is not kept as one."""
 
 
 def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outcome:
@@ -35,14 +40,17 @@ def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outc
     attempt = _attempt(claim, answer, now)
     if answer.is_success:
         return Outcome(DeliveryState.DELIVERED, attempt, None, Health())
-    health = _worse(claim.health, answer, now)
+    if answer.not_yet_seconds is not None and now - claim.delivery.created < MOST_PATIENCE:
+        again = now + dt.timedelta(seconds=answer.not_yet_seconds)
+        return Outcome(DeliveryState.WAITING, attempt, again, claim.health, counted=False)
+    health = Health() if answer.is_well else _worse(claim.health, answer, now)
     reason = _reason_to_disable(answer, health, now)
     if reason:
         return Outcome(DeliveryState.FAILED, attempt, None, health, disabled(claim.subscription, reason, now))
     if answer.is_final:
         return Outcome(DeliveryState.FAILED, attempt, None, health)
-    again = next_attempt(claim.delivery.attempts, now, jitter, answer.retry_after_seconds)
-    return Outcome(DeliveryState.WAITING if again else DeliveryState.FAILED, attempt, again, health)
+    then = next_attempt(claim.delivery.attempts, now, jitter, answer.retry_after_seconds)
+    return Outcome(DeliveryState.WAITING if then else DeliveryState.FAILED, attempt, then, health)
 
 
 def _attempt(claim: Claim, answer: Answer, now: dt.datetime) -> Attempt:

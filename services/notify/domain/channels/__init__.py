@@ -8,12 +8,13 @@ from typing import Any
 from services.notify.domain.channels.base import Channel, Message, Secrets, Told
 from services.notify.domain.channels.chat import SlackChannel, TeamsChannel
 from services.notify.domain.channels.email import EmailChannel
+from services.notify.domain.channels.jamf_pro import JamfChannel
 from services.notify.domain.channels.webhook import WebhookChannel
 from shared.core.errors import InvalidInput
 
 __all__ = ["KINDS", "Channel", "Message", "Secrets", "Told", "read_channel", "restore_channel"]
 
-KINDS: dict[str, type[Channel]] = {kind.kind: kind for kind in (WebhookChannel, EmailChannel, SlackChannel, TeamsChannel)}
+KINDS: dict[str, type[Channel]] = {kind.kind: kind for kind in (WebhookChannel, EmailChannel, SlackChannel, TeamsChannel, JamfChannel)}
 """Every kind, by its name."""
 
 

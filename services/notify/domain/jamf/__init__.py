@@ -1,0 +1,1 @@
+"""What is decided about records in Jamf Pro, without asking it anything."""
