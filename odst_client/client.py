@@ -13,6 +13,7 @@ from odst_client.dead_letters import DeadLetters
 from odst_client.events import Events
 from odst_client.failures import CallFailed
 from odst_client.instance import ThisInstance
+from odst_client.jamf import Jamf
 from odst_client.mesh import Mesh
 from odst_client.operations import given
 from odst_client.packages import Packages
@@ -46,6 +47,7 @@ class Client:
         webhooks      subscribe, all, show, change, pause, resume, unsubscribe, rotate_secret, test, replay,
                       deliveries, deliveries_page, delivery, replay_delivery
         templates     show, change, reset, preview
+        jamf          try_connection, register_point, record, drift, drift_page
         events        stream, follow, types, type
         people        all, show, roles, create, change, set_password, disable, enable, delete
         group_grants  all, create, revoke, try_directory, try_oidc
@@ -76,6 +78,7 @@ class Client:
         self.dead_letters = DeadLetters(self._transport)
         self.webhooks = Webhooks(self._transport)
         self.templates = Templates(self._transport)
+        self.jamf = Jamf(self._transport)
         self.events = Events(self._transport)
         self.people = People(self._transport)
         self.group_grants = GroupGrants(self._transport)

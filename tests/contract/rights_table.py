@@ -79,6 +79,10 @@ RIGHTS: dict[str, str] = {
     "POST /api/v1/subscriptions/<>/replay": "subscribe",
     "POST /api/v1/deliveries/<>/replay": "subscribe",
     "DELETE /api/v1/subscriptions/<>": "subscribe",
+    "POST /api/v1/subscriptions/<>/jamf/test": "subscribe",
+    "POST /api/v1/subscriptions/<>/jamf/distribution-point": "subscribe",
+    "POST /api/v1/subscriptions/<>/jamf/record": "subscribe",
+    "GET /api/v1/subscriptions/<>/jamf/drift": "subscribe",
     "GET /api/v1/deliveries": "view",
     "GET /api/v1/deliveries/<>": "view",
     # People

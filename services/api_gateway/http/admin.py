@@ -8,6 +8,7 @@ from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import (
     admin_audit,
     admin_directory,
+    admin_jamf,
     admin_mesh,
     admin_oidc,
     admin_packages,
@@ -41,4 +42,5 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_oidc.doors(services, cookie, LoginCookie(settings.public_url)))
     api.register_blueprint(admin_subscriptions.doors(services, guard))
     api.register_blueprint(admin_templates.doors(services, guard))
+    api.register_blueprint(admin_jamf.doors(services, guard))
     return api
