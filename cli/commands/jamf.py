@@ -9,7 +9,7 @@ import click
 from cli.output import print_table
 from cli.session import Session, with_session
 from shared.contracts.admin.jamf import JamfWrites
-from shared.contracts.admin.subscriptions import ChannelWish, FiltersWish
+from shared.contracts.admin.subscriptions import ChannelChange, ChannelWish, FiltersWish
 
 EVENTS = ("package.published", "package.raised", "package.restored", "package.retagged", "promotion.ended")
 """After these a record may have to change."""
@@ -67,6 +67,20 @@ def _setting(text: str) -> tuple[str, Any]:
     if name == "priority" and value.isdecimal():
         return name, int(value)
     return name, {"true": True, "false": False}.get(value.lower(), value)
+
+
+@jamf.command()
+@_subscription
+@click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Such as dry_run=false or hash=MD5; repeatable.")
+@click.option("--secret-file", type=click.File(), help="File with another secret or password; - for standard input.")
+@with_session
+def change(session: Session, *, subscription_id: str, settings: tuple[str, ...], secret_file: Any) -> None:
+    """Change settings of the channel; what is not given stays. Another url needs the secret again."""
+    wished = dict(map(_setting, settings))
+    if secret_file:
+        by_client = session.client.webhooks.show(subscription_id).channel.settings.get("client_id")
+        wished["client_secret" if by_client else "password"] = secret_file.read().strip()
+    session.show_fields(session.client.webhooks.change(subscription_id, channel=ChannelChange(settings=wished)))
 
 
 @jamf.command("test")

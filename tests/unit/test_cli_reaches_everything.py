@@ -75,6 +75,7 @@ EVERYTHING = [
     ["templates", "preview", "slack", "package.published.v1"],
     *[["jamf", word, "s"] for word in ("test", "register-distribution-point", "drift")],
     ["jamf", "repair", "s", "App.pkg"],
+    ["jamf", "change", "s", "--setting", "dry_run=false"],
     ["jamf", "subscribe", "https://x", "--client-id", "c", "--secret-file", "-"],
     ["deliveries"],
     ["deliveries", "list"],

@@ -26,7 +26,7 @@ class FiltersWish(Body):
 
 
 class ChannelWish(Body):
-    """On which way: `webhook` `{url}`, `email` `{to, pace}`, `slack` `{url}`, `teams` `{url}`."""
+    """On which way: `webhook` `{url}`, `email` `{to, pace}`, `slack` `{url}`, `teams` `{url}`, `jamf_pro` (docs/jamf.md)."""
 
     kind: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     settings: _Settings

@@ -27,6 +27,7 @@ class ClassicPackages:
         """In this conversation."""
         self._session = session
         self._ids: list[str] | None = None
+        self._known: dict[str, PackageRecord | None] = {}
 
     def page(self, number: int, size: int) -> tuple[Sequence[PackageRecord], bool]:
         """A page of records by id, each read, and whether there are more."""
@@ -53,7 +54,9 @@ class ClassicPackages:
         return self._ids
 
     def _by_id(self, record_id: str) -> PackageRecord | None:
-        return self._read(f"{PACKAGES}/id/{quote(record_id, safe='')}")
+        if record_id not in self._known:  # read once in a conversation, whatever is looked for
+            self._known[record_id] = self._read(f"{PACKAGES}/id/{quote(record_id, safe='')}")
+        return self._known[record_id]
 
     def _read(self, path: str) -> PackageRecord | None:
         answer = self._session.ask("GET", path, accept=XML, absent_ok=True)
