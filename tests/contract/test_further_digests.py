@@ -69,7 +69,11 @@ def test_what_nobody_computed_is_asked_for_again(desk: Desk) -> None:
     assert desk.asked() == 2
 
 
-@pytest.mark.parametrize("package_id", [AWAY.package_id, "00000000-0000-4000-8000-00000000dead", "Here.pkg", ""])
+@pytest.mark.parametrize(
+    "package_id",
+    [AWAY.package_id, "00000000-0000-4000-8000-00000000dead", "Here.pkg", ""],
+    ids=["on its way", "unknown", "a name", "nothing"],
+)
 def test_only_bytes_that_are_here_have_digests(desk: Desk, package_id: str) -> None:
     """Nothing is asked for that nobody could read."""
     with pytest.raises(NotFound):
