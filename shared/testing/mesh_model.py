@@ -129,7 +129,7 @@ class Site:
         """Start the processes on the databases as they are."""
         store: Any = self.store  # the part of a byte store that handlers use
         self.do = assemble(self.settings, self.catalogue, store, self.signer, self.now, self.told, self.files)
-        self._hosted = SimpleNamespace(wired=Storage(self.settings, self.do, None, ()))  # type: ignore[arg-type]
+        self._hosted = SimpleNamespace(wired=Storage(self.settings, self.do, None, None, ()))  # type: ignore[arg-type]
         self.relations = RelationsHandlers(self.peers, self.storage, self.now, STAGES, lambda: None)
         learning = LearningHandlers(self.peers, self.client, self.storage, self.now)  # type: ignore[arg-type]
         chance = random.Random(0)

@@ -151,7 +151,7 @@ class Bench:
 
     def sweep(self) -> None:
         """Everything that the service looks for once in a while."""
-        Storage(self.settings, self.do, None, ()).sweep()  # type: ignore[arg-type]
+        Storage(self.settings, self.do, None, None, ()).sweep()  # type: ignore[arg-type]
 
     def have(self, package: Signed) -> None:
         """A package from a peer, with its bytes."""
