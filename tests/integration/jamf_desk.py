@@ -17,6 +17,7 @@ from services.notify.adapters.jamf.servers import HttpJamfServers
 from services.notify.domain.filters import Package
 from services.notify.domain.jamf.comparing import Here
 from services.notify.domain.jamf.records import Digests
+from services.notify.domain.pace import Pace
 from services.notify.handlers.delivering import Delivering
 from services.notify.handlers.jamf import JamfDesk
 from services.notify.handlers.recording import Recording
@@ -25,7 +26,7 @@ from shared.contracts.events import PackagePublishedV1
 from shared.runtime.outbound import Limits, trusted_authorities
 from shared.testing.certificates import Authority
 from shared.testing.jamf_pro import CLIENT_ID, CLIENT_SECRET, FakeJamf, jamf_server
-from tests.unit.notify.notify_fakes import Desk
+from tests.unit.notify.notify_fakes import LEASE, Desk
 
 PUBLIC_URL = "https://packages.example.org"
 
@@ -82,8 +83,10 @@ class JamfBench(Desk):
         way_out = GuardedHttp(Guard([ip_network("127.0.0.0/8")]), Limits(10, 60), trusted_authorities(authority.file))
         recording = Recording(HttpJamfServers(way_out, self.clock), self.files)
         ways = {"jamf_pro": JamfSender(way_out, recording)}
-        self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock, self.people)
-        self.delivering = Delivering(self.deliveries, ways, self.clock, lambda: 0.0, dt.timedelta(days=30), 1000, {})
+        self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock, people=self.people)
+        self.delivering = Delivering(
+            self.deliveries, ways, self.crew, Pace(2, 4), LEASE, self.clock, lambda: 0.0, dt.timedelta(days=30), 1000, self._ring
+        )
         self.desk = JamfDesk(self.subscriptions, self.subscribing, recording, PUBLIC_URL, "Berlin")
 
     def channel(self, **settings: Any) -> str:

@@ -25,7 +25,7 @@ from services.notify.ports import WebAnswer
 
 MOST_BYTES = 8 << 20
 """Of one answer: a page of records is far smaller."""
-SESSION_SECONDS = 55.0
+SESSION_SECONDS = 30.0
 """For all calls together; the last may take as long as one call may."""
 _NEAR_SECONDS = 30.0
 JSON = "application/json"
