@@ -8,11 +8,14 @@ certificate check keep the name.
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +26,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Url
 
 T = TypeVar("T")
+MOST_ANSWER_BYTES = 4 << 20
+"""Of one answer, whoever reads it and whatever is in it."""
 PORTS = {"http": 80, "https": 443}
 _MAX_ADDRESSES_TRIED = 3
 
@@ -170,6 +175,40 @@ class _Route:
         return connection
 
 
+class _Bounded(io.RawIOBase):
+    """Reads an answer up to a bound, and lets others have a turn after each piece.
+
+    Under eventlet, who reads what is always there already never waits, and so keeps everybody waiting, the timer that would cut it too.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw, self._left = raw, MOST_ANSWER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        time.sleep(0)
+        number = self._raw.readinto(buffer)
+        self._left -= number or 0
+        if self._left < 0:
+            raise OSError(f"the answer has more than {MOST_ANSWER_BYTES} bytes")
+        return number
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer of which interim answers, head and body together have a bound: `http.client` reads the first without end."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Bounded(sock.makefile("rb", buffering=0)))
+
+
 class _Pinned:
     """Makes a urllib3 connection go to checked addresses, keeping the name for all else."""
 
@@ -186,9 +225,13 @@ class _Pinned:
 class _PinnedHttp(_Pinned, HTTPConnection):
     """HTTP to a checked address."""
 
+    response_class = _BoundedResponse
+
 
 class _PinnedHttps(_Pinned, HTTPSConnection):
     """HTTPS to a checked address; the certificate must be the name's."""
+
+    response_class = _BoundedResponse
 
 
 class _PinnedHttpPool(HTTPConnectionPool):

@@ -151,7 +151,13 @@ def continue_for_ever(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("behave", [drip_headers, say_nothing, continue_for_ever])
+def pour_promises(connection: socket.socket) -> None:
+    """The same, as fast as can be: whoever reads it never waits."""
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
+@pytest.mark.parametrize("behave", [drip_headers, say_nothing, continue_for_ever, pour_promises])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_receiver_that_does_not_answer_in_time_is_cut(behave: object, scheme: str) -> None:
     """Silent, dripping or promising; in TLS's handshake too."""
@@ -345,11 +351,11 @@ from shared.contracts.events import PeerRevokedV1
 from shared.contracts.happening import Happening
 from shared.core.errors import InvalidInput
 
-folder, dead_url, drip_url, good_url, inside = sys.argv[1:]
+folder, dead_url, drip_url, pour_url, good_url, inside = sys.argv[1:]
 notify = build(NotifySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", data=Path(folder), webhook_allowed_networks="127.0.0.0/8",
                               webhook_total_seconds=1, webhook_parallel=4))
 threads = [eventlet.spawn(loop.run) for loop in notify.loops for _ in range(loop.copies)]
-for url in (dead_url, drip_url, good_url):
+for url in (dead_url, drip_url, pour_url, good_url):
     notify.subscribing.subscribe(url, ["*"], "admin")
 codes = []
 for url in json.loads(inside):
@@ -363,7 +369,7 @@ def told():
     return sorted(one["state"] for one in items if one["last_status"] or one["last_error"])
 
 with eventlet.Timeout(60):
-    while told() != ["delivered", "waiting", "waiting"]:
+    while told() != ["delivered", "waiting", "waiting", "waiting"]:
         eventlet.sleep(0.05)
 for loop in notify.loops:
     loop.stop()
@@ -376,11 +382,11 @@ print(json.dumps({"codes": codes}))
 
 
 def test_the_loop_delivers_under_eventlet_as_in_the_nameko_process(tmp_path: Path) -> None:
-    """Monkey-patched: a good receiver is served, a hanging and a dripping one are cut, the inside is refused, the loop stops."""
+    """Monkey-patched: a good receiver is served, a hanging, a dripping and a pouring one are cut, the inside is refused, the loop stops."""
     inside = ["http://169.254.169.254/", "http://10.0.0.1/", "http://0x7f.1.x/", "http://nowhere.invalid/", f"http://{'x' * 70}.example/"]
-    with raw_receiver(say_nothing) as dead_url, raw_receiver(drip_headers) as drip_url, receiver() as good:
+    with raw_receiver(say_nothing) as dead, raw_receiver(drip_headers) as drip, raw_receiver(pour_promises) as pour, receiver() as good:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", UNDER_EVENTLET, str(tmp_path), dead_url, drip_url, good.url, json.dumps(inside)],
+            [sys.executable, "-W", "ignore", "-c", UNDER_EVENTLET, str(tmp_path), dead, drip, pour, good.url, json.dumps(inside)],
             capture_output=True,
             text=True,
             timeout=120,
