@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.commands import (
+    alarms,
     audit,
     configuration,
     conformance,
@@ -57,6 +58,7 @@ for module in (
     mesh,
     audit,
     status,
+    alarms,
     transfers,
     events,
     subscriptions,

@@ -42,7 +42,7 @@ class Client:
         peers         invite, join, all, show, change, revoke, pull
         transfers     page, all, show, pause, resume, cancel, change
         mesh          matrix_page, matrix_pages, plan, instances
-        instance      readiness, status, settings, rotate_key, openapi
+        instance      readiness, status, alarms, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
         webhooks      subscribe, all, show, change, pause, resume, unsubscribe, rotate_secret, test, replay,
                       deliveries, deliveries_page, delivery, replay_delivery

@@ -6,6 +6,7 @@ import requests
 
 from odst_client.failures import refusal
 from odst_client.operations import Group, operation, operation_of, read
+from shared.contracts.admin.alarms import AlarmList
 from shared.contracts.admin.instance import ApiDocument, Readiness, Status
 from shared.contracts.admin.mesh import Rotation
 from shared.contracts.admin.settings import SettingList
@@ -28,6 +29,11 @@ class ThisInstance(Group):
     def status(self) -> Status:
         """Say what is waiting, and where."""
         return self._read(self.status, Status)
+
+    @operation("GET", "/api/v1/alarms")
+    def alarms(self) -> AlarmList:
+        """List what is the matter now, oldest first, and who did not say."""
+        return self._read(self.alarms, AlarmList)
 
     @operation("GET", "/api/v1/settings")
     def settings(self) -> SettingList:

@@ -8,6 +8,8 @@ from services.directory.config import DirectorySettings
 from services.directory.domain.rights import describe_roles
 from services.directory.wiring import build
 from shared.contracts.events import (
+    AlarmClearedV1,
+    AlarmRaisedV1,
     AuditContradictedV1,
     CatalogueDriftedV1,
     CatalogueRestoredV1,
@@ -79,6 +81,8 @@ class DirectoryService:
         AuditContradictedV1,
         DoorActedV1,
         SubscriptionDisabledV1,
+        AlarmRaisedV1,
+        AlarmClearedV1,
     )
     def on_told(self, event: Event) -> None:
         """Something that an administrator did, or has to know."""

@@ -7,6 +7,8 @@ from typing import Any
 from services.notify.config import NotifySettings
 from services.notify.wiring import build
 from shared.contracts.events import (
+    AlarmClearedV1,
+    AlarmRaisedV1,
     AuditContradictedV1,
     CatalogueDriftedV1,
     CatalogueRestoredV1,
@@ -82,6 +84,8 @@ class NotifyService:
         AuditContradictedV1,
         MessageDeadLetteredV1,
         SubscriptionDisabledV1,
+        AlarmRaisedV1,
+        AlarmClearedV1,
     )
     def on_told(self, event: Event) -> None:
         """Something that people and programs outside may want to know."""

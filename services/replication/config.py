@@ -35,3 +35,7 @@ class ReplicationSettings(Settings):
     """Bad chunks after which a source is banned."""
     ban_seconds: Annotated[float, Field(gt=0)] = 3600
     """For how long a source is banned."""
+    peer_lagging_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 1800
+    """A peer whose change feed was not read to its end for so long is an alarm; at least twice `poll_seconds` and a fifth of jitter."""
+    transfer_stalled_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 1200
+    """A transfer that began, is not paused, and brings no slice for so long is an alarm; at least what the slowest slice may take."""

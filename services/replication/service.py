@@ -205,6 +205,11 @@ class ReplicationService:
         return self.wired.pulling.pull_all()
 
     @answers
+    def list_alarms(self) -> Any:
+        """What is the matter."""
+        return self.wired.watching.list_alarms()
+
+    @answers
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()

@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from eventlet import tpool
 from services.replication.adapters.directory import RpcDirectory
 from services.replication.adapters.http_peers import HttpPeers
 from services.replication.adapters.peers import SqlPeers
-from services.replication.adapters.schema import invitations, outbox
+from services.replication.adapters.schema import alarms, invitations, outbox
 from services.replication.adapters.signatures import KeySignatures
 from services.replication.adapters.storage import RpcStorage
 from services.replication.adapters.transfers import SqlTransfers
@@ -38,10 +39,13 @@ from services.replication.handlers.relations import RelationsHandlers
 from services.replication.handlers.rotating import RotatingHandlers
 from services.replication.handlers.steering import SteeringHandlers
 from services.replication.handlers.surveying import SurveyingHandlers
+from services.replication.handlers.watching import WatchingHandlers, patience_with_peers, patience_with_slices
 from services.replication.handlers.witnessing import WitnessingHandlers
+from shared.core.digest import CHUNK_SIZE
 from shared.core.errors import OdstError
 from shared.core.staging import Stages
 from shared.runtime import migrations
+from shared.runtime.alarms import SqlAlarmBook
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
@@ -80,22 +84,25 @@ class Replication:
     questions: Questions
     steering: SteeringHandlers
     peers: SqlPeers
+    watching: WatchingHandlers
     secrets: SecretColumn
     database: Database
     loops: tuple[Loop, ...]
 
     def sweep(self) -> None:
         """Look for work that a lost message, a crash or a wrong clock left behind. Feeds that are due are found by their own loop."""
-        self.peers.forget_nonces(int(time.time()) - _NONCES_KEPT_SECONDS)
-        self.relations.declare()
-        self.relations.follow_stewards()
-        self.pulling.sweep()
-        self.planning.sweep(self.settings.stale_seconds)
-        self.secrets.renew(self.database)
+        with ExitStack() as looked:
+            looked.callback(self.watching.sweep)  # also if something of this does not succeed: that may be what is the matter
+            self.peers.forget_nonces(int(time.time()) - _NONCES_KEPT_SECONDS)
+            self.relations.declare()
+            self.relations.follow_stewards()
+            self.pulling.sweep()
+            self.planning.sweep(self.settings.stale_seconds)
+            self.secrets.renew(self.database)
 
     def figures(self) -> dict[str, float]:
         """Counts for metrics and status."""
-        return {**self.questions.figures(), **self.secrets.figures(self.database)}
+        return {**self.questions.figures(), **self.secrets.figures(self.database), **self.watching.figures()}
 
     def close(self) -> None:
         """Close the database."""
@@ -192,9 +199,22 @@ class _Parts:
             Questions(self.transfers, peers),
             SteeringHandlers(self.transfers, storage, self.store, _now, self.bell),
             peers,
+            self._watching(),
             self.secrets,
             self.database,
             loops,
+        )
+
+    def _watching(self) -> WatchingHandlers:
+        settings, database = self.settings, self.database
+        book = SqlAlarmBook("replication", database, alarms, self.events, settings.alarm_patience)
+        book.begin()
+        lagging = patience_with_peers(settings.peer_lagging_seconds, settings.poll_seconds)
+        stalled = patience_with_slices(
+            settings.transfer_stalled_seconds, settings.slice_chunks * CHUNK_SIZE, settings.slow_bytes_per_second
+        )
+        return WatchingHandlers(
+            self.peers, self.transfers, book, lambda: self.secrets.figures(database)["secrets_unreadable"], _now, lagging, stalled
         )
 
     def _witnessing(self, rotating: RotatingHandlers) -> WitnessingHandlers:

@@ -30,4 +30,7 @@ class StorageSettings(Settings):
     charter_seconds: Annotated[float, Field(ge=1)] = 6 * 3600
     """How often the charter is issued anew; an instance that leaves out three counts as away. The same at all instances."""
 
+    disk_low_mib: Annotated[int, Field(ge=0)] = 5120
+    """Less usable space in MiB than this on the data disk, above the floor, is an alarm; 0: never."""
+
     _guarded_are_stages = field_validator("approval_stages", mode="after")(known_stages)

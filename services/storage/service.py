@@ -287,6 +287,11 @@ class StorageService:
         return self.wired.do.packages.give_up(package_id, code, reason)
 
     @answers
+    def list_alarms(self) -> Any:
+        """What is the matter."""
+        return self.wired.watching.list_alarms()
+
+    @answers
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()
@@ -294,7 +299,7 @@ class StorageService:
     @answers
     def figures(self) -> Any:
         """Counts for metrics and status."""
-        return self.wired.do.questions.figures()
+        return self.wired.figures()
 
 
 HOSTED = Hosted(StorageService, StorageSettings)

@@ -11,7 +11,7 @@ from services.storage.adapters.catalogue import SqlCatalogue
 from services.storage.adapters.directory import RpcPeople
 from services.storage.adapters.files import FeedToldFile, PackageRecordFiles
 from services.storage.adapters.further_digests import DatabaseDigests
-from services.storage.adapters.schema import outbox
+from services.storage.adapters.schema import alarms, outbox
 from services.storage.adapters.signer import KeySigner
 from services.storage.config import StorageSettings
 from services.storage.domain.settling import House
@@ -28,9 +28,11 @@ from services.storage.handlers.resuming import ResumingHandlers
 from services.storage.handlers.settling import Settler
 from services.storage.handlers.stewarding import StewardHandlers
 from services.storage.handlers.uploads import UploadHandlers
+from services.storage.handlers.watching import WatchingHandlers
 from services.storage.ports import Catalogue, Clock, People, RecordFiles, Signer, ToldFile
 from shared.core.staging import Stages
 from shared.runtime import migrations
+from shared.runtime.alarms import SqlAlarmBook
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.bytestore.port import ByteStore
@@ -106,6 +108,7 @@ class Storage:
 
     settings: StorageSettings
     do: Handlers
+    watching: WatchingHandlers
     further: FurtherDigests
     database: Database
     loops: tuple[Loop, ...]
@@ -119,6 +122,11 @@ class Storage:
             steps.callback(self.do.removing.sweep)
             steps.callback(self.do.relations.sweep)
             steps.callback(self.do.healing.sweep)
+            steps.callback(self.watching.sweep)
+
+    def figures(self) -> dict[str, float]:
+        """Counts for metrics and status."""
+        return {**self.do.questions.figures(), **self.watching.figures()}
 
     def close(self) -> None:
         """Close the database."""
@@ -137,8 +145,11 @@ def build(settings: StorageSettings) -> Storage:
     catalogue = SqlCatalogue(database, events)
     handlers = assemble(settings, catalogue, store, signer, _now, told, files, RpcPeople(rpc))
     handlers.healing.start()
+    alarm_book = SqlAlarmBook("storage", database, alarms, events, settings.alarm_patience)
+    alarm_book.begin()
+    watching = WatchingHandlers(catalogue, store, alarm_book, _now, settings.disk_low_mib << 20)
     further = FurtherDigests(catalogue, DatabaseDigests(database, events), _now)
-    return Storage(settings, handlers, further, database, (events.as_loop(settings.sweep_seconds),))
+    return Storage(settings, handlers, watching, further, database, (events.as_loop(settings.sweep_seconds),))
 
 
 def _now() -> dt.datetime:

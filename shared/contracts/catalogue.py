@@ -39,6 +39,7 @@ _GROUPS = {
     "audit": "The audit log",
     "door": "The doors",
     "message": "Messages",
+    "alarm": "Alarms",
 }
 """By the first word of a type, in the order of the catalogue."""
 

@@ -80,6 +80,8 @@ OFF_SPINE: tuple[Step, ...] = (
     Step(events.DoorActedV1, {"directory": "write it down in the audit log"}),
     Step(events.MessageDeadLetteredV1, {"notify": "tell the subscribers"}),
     Step(events.SubscriptionDisabledV1, _TOLD),
+    Step(events.AlarmRaisedV1, _TOLD),
+    Step(events.AlarmClearedV1, _TOLD),
 )
 """What can happen beside the way."""
 

@@ -5,6 +5,7 @@ The file is named by `ODST_CONFIG` and holds the same keys in lower case without
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import tomllib
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 
+from shared.core.alarms import Patience
 from shared.core.errors import InvalidInput
 from shared.core.layout import Layout
 from shared.runtime.bus.settings import BusSettings
@@ -101,6 +103,10 @@ class Settings(BaseModel):
     """Keys by which secrets in the databases are encrypted; if not set, `secrets/vault.keys` below `data`, made at the first start."""
     free_space_floor_mib: Annotated[int, Field(ge=0)] = 256
     """Space in MiB on the data disk that is never used."""
+    alarm_settle_seconds: Annotated[float, Field(ge=0, le=86400)] = 120
+    """How long what is the matter must be there before it is an alarm, and be gone before the alarm is over."""
+    alarm_repeat_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 86400
+    """An alarm that lasts is told again after so long."""
 
     _borne_are_stages = field_validator("staging_tags", mode="after")(known_stages)
 
@@ -126,6 +132,11 @@ class Settings(BaseModel):
     def bus(self) -> BusSettings:
         """What the bus needs."""
         return BusSettings(self.amqp_uri, self.retry_delays_seconds, self.broker_timeout_seconds)
+
+    @property
+    def alarm_patience(self) -> Patience:
+        """How long is waited before an alarm is told, and told again."""
+        return Patience(dt.timedelta(seconds=self.alarm_settle_seconds), dt.timedelta(seconds=self.alarm_repeat_seconds))
 
     @property
     def vault_keys(self) -> Path:

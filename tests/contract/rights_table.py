@@ -40,6 +40,7 @@ RIGHTS: dict[str, str] = {
     # The mesh
     "GET /api/v1/matrix": "view",
     "GET /api/v1/plan": "view",
+    "GET /api/v1/alarms": "view",
     "GET /api/v1/instances": "view",
     "GET /api/v1/peers": "view",
     "GET /api/v1/peers/<>": "view",

@@ -51,6 +51,7 @@ EVERYTHING = [
     ["transfers", "priority", "t", "high"],
     ["status"],
     ["settings"],
+    ["alarms"],
     ["roles"],
     ["ready"],
     ["openapi"],

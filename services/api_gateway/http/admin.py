@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.http import (
+    admin_alarms,
     admin_audit,
     admin_directory,
     admin_jamf,
@@ -34,6 +35,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard, cookie
     api.register_blueprint(admin_peers.doors(services, guard))
     api.register_blueprint(admin_transfers.doors(services, guard))
     api.register_blueprint(admin_mesh.doors(services, settings, guard))
+    api.register_blueprint(admin_alarms.doors(services, guard))
     api.register_blueprint(admin_audit.doors(services, guard))
     api.register_blueprint(admin_directory.doors(services, guard))
     api.register_blueprint(admin_people.doors(services, guard))

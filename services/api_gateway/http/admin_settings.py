@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from services.api_gateway.config import ApiGatewaySettings
+from services.api_gateway.http.asking import ask_all
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.describing import described
 from services.api_gateway.ports import Services
 from shared.contracts.admin.settings import RoleList, SettingList
 from shared.contracts.rpc import ANSWERS
-from shared.core.errors import ServiceUnavailable
 from shared.runtime.settings import PREFIX
 
-_PATIENCE_SECONDS = 5.0
 _SHARED = ("default", "unit", "meaning", "secret")
 
 
@@ -30,7 +28,7 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
     @described(answers={200: SettingList})
     def list_settings() -> Response:
         """List the settings that each service goes by since it was started, where they came from, and where services differ."""
-        answered = _ask_all(services) | {"api_gateway": settings.in_effect()}
+        answered = ask_all(services, "list_settings")[0] | {"api_gateway": settings.in_effect()}
         silent = sorted(set(ANSWERS) - set(answered))
         return jsonify({"items": merged(answered), "unknown": _unknown(answered), "silent": silent})
 
@@ -42,18 +40,6 @@ def doors(services: Services, settings: ApiGatewaySettings, guard: Guard) -> Blu
         return jsonify(services.call("directory", "list_roles"))
 
     return api
-
-
-def _ask_all(services: Services) -> dict[str, dict[str, Any]]:
-    def ask(service: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = services.call(service, "list_settings", _timeout_seconds=_PATIENCE_SECONDS)
-        except ServiceUnavailable:
-            return None
-        return found
-
-    with ThreadPoolExecutor(len(ANSWERS)) as pool:
-        return {service: found for service, found in zip(ANSWERS, pool.map(ask, ANSWERS), strict=True) if found is not None}
 
 
 def merged(answered: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

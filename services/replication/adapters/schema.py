@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, true
 
+from shared.runtime.alarms import alarms_table
 from shared.runtime.outbox import outbox_table
 from shared.runtime.secret_columns import EncryptedText
 
@@ -155,5 +156,7 @@ bad_chunks = Table(
     Column("chunk", Integer, primary_key=True),
     Column("peer_id", String(60), primary_key=True),
 )
+
+alarms = alarms_table(metadata)
 
 outbox = outbox_table(metadata)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from shared.runtime.alarms import alarms_table
 from shared.runtime.database import ordered_text
 from shared.runtime.outbox import outbox_table
 
@@ -167,5 +168,7 @@ further_digests = Table(
     Column("asked", String(32), nullable=False),
 )
 """Of bytes, not of packages: what has the same bytes has the same digests. `asked` is when hashing was last told to compute them."""
+
+alarms = alarms_table(metadata)
 
 outbox = outbox_table(metadata)

@@ -7,6 +7,7 @@ An event carries identifiers and small values, never a list that grows with the 
 
 from __future__ import annotations
 
+from shared.contracts.events.alarms import AlarmClearedV1, AlarmRaisedV1
 from shared.contracts.events.base import Envelope, Event
 from shared.contracts.events.doors import DoorActedV1
 from shared.contracts.events.mesh import (
@@ -59,6 +60,8 @@ from shared.contracts.events.packages import (
 
 __all__ = [
     "ALL",
+    "AlarmClearedV1",
+    "AlarmRaisedV1",
     "AuditContradictedV1",
     "CatalogueChangedV1",
     "CatalogueDriftedV1",
@@ -152,6 +155,8 @@ ALL: dict[str, type[Event]] = {
         DoorActedV1,
         MessageDeadLetteredV1,
         SubscriptionDisabledV1,
+        AlarmRaisedV1,
+        AlarmClearedV1,
     )
 }
 """The catalogue: every event by its type."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any, TypeVar
 
 from services.storage.config import StorageSettings
 from services.storage.domain.package import Package, PackageState
+from services.storage.handlers.watching import WatchingHandlers
 from services.storage.wiring import Storage, assemble
 from shared.contracts.events import CatalogueChangedV1, Event, PackageHashedV1, PackageVerifiedV1
+from shared.core.alarms import Patience
 from shared.core.clock import Stamp
 from shared.core.errors import ServiceUnavailable
 from shared.core.layout import Layout
@@ -19,6 +22,7 @@ from shared.core.names import PackageName
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.keys import InstanceKey
 from shared.testing.builders import Signed, chunk_digests, file_digests
+from shared.testing.fakes.alarms import FakeAlarmBook
 from shared.testing.fakes.catalogue import FakeCatalogue, FakeChanges
 from shared.testing.fakes.clock import FakeClock
 from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, FakeToldFile
@@ -78,6 +82,7 @@ class Bench:
         self.store = FilesystemByteStore(Layout(folder), free_floor_bytes=free_floor_bytes)
         self.signer, self.told, self.files = FakeSigner(), FakeToldFile(), FakeRecordFiles()
         self.people = FakePeople()
+        self.alarms = FakeAlarmBook("storage", Patience(dt.timedelta(minutes=1), dt.timedelta(days=1)))
         self.settings = StorageSettings.model_validate({"amqp_uri": "amqp://nobody", "data": folder, **settings})
         self.start()
 
@@ -85,6 +90,7 @@ class Bench:
         """The handlers as after a start of the service."""
         self.do = assemble(self.settings, self.catalogue, self.store, self.signer, self.clock, self.told, self.files, self.people)
         self.do.healing.start()
+        self.watching = WatchingHandlers(self.catalogue, self.store, self.alarms, self.clock, self.settings.disk_low_mib << 20)
         self.uploads, self.packages, self.questions = self.do.uploads, self.do.packages, self.do.questions
 
     @property
@@ -151,7 +157,7 @@ class Bench:
 
     def sweep(self) -> None:
         """Everything that the service looks for once in a while."""
-        Storage(self.settings, self.do, None, None, ()).sweep()  # type: ignore[arg-type]
+        Storage(self.settings, self.do, self.watching, None, None, ()).sweep()  # type: ignore[arg-type]
 
     def have(self, package: Signed) -> None:
         """A package from a peer, with its bytes."""
