@@ -98,10 +98,8 @@ def test_what_was_not_looked_at_stays(book: Book) -> None:
 
 def test_two_that_look_at_once_raise_once(book: Book) -> None:
     """Several processes of a service share the alarms."""
-    if isinstance(book.book, FakeAlarmBook):
-        pytest.skip("there is one of it")
     now = replace(LAGGING, hold=dt.timedelta(0))
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(1 if isinstance(book.book, FakeAlarmBook) else 4) as pool:
         list(pool.map(lambda _: book.restarted().note(BOTH, [now], NOON), range(8)))
 
     assert [type(event) for event in book.said()] == [AlarmRaisedV1]

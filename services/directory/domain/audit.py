@@ -21,8 +21,8 @@ _LONGEST = 500
 """Characters of a person or a subject: both are indexed."""
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NAMES_OF_A_PACKAGE = ("name", "package_id")
-_OTHER_NAMES = ("peer_id", "instance_id", "old_id", "subscription_id")
-"""Of an instance, or of a subscription."""
+_OTHER_NAMES = ("peer_id", "instance_id", "old_id", "subscription_id", "about")
+"""Of an instance, of a subscription, or of what an alarm is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     person: str | None
     """Who asked for it; none for what no person did."""
     subject: str | None
-    """The package's name, or the id of the instance or the subscription; none for what is about this instance."""
+    """The package's name, or the id of the instance, the subscription or what an alarm is about; none for what is about this instance."""
     data: dict[str, Any]
 
     @classmethod

@@ -120,7 +120,7 @@ def test_every_event_says_what_it_is_about(event_type: str) -> None:
     entry = Entry.about(event, Happening(envelope.id, envelope.time, envelope.correlation_id))
 
     data = envelope.data
-    known = [data.get(name) for name in ("name", "package_id", "peer_id", "instance_id", "old_id", "subscription_id", "subject")]
+    known = [data.get(name) for name in ("name", "package_id", "peer_id", "instance_id", "old_id", "subscription_id", "about", "subject")]
     assert entry.subject in known
     assert (entry.subject is None) == (event_type == CatalogueRestoredV1.type)
     assert entry.person == data.get("person")
