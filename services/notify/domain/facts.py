@@ -111,6 +111,7 @@ _DERIVED: dict[str, Any] = {
     "tags": lambda value: {"tags": _fact(value) if value else "none, so it may go everywhere"},
     "until": lambda value: _time("until", value),
     "issued": lambda value: _time("issued", value),
+    "since": lambda value: _time("since", value),
     "steward": lambda value: {"steward": "may steward" if value else "does not steward"},
     "state": lambda value: {"state": _STATES.get(str(value), visible(value, 60).replace("_", " "))},
     "policy": lambda value: {"policy": _POLICIES.get(str(value), visible(value, 60))},

@@ -185,6 +185,15 @@ SENTENCES: dict[str, Sentences] = {
         "Mend the cause, then: odst dead-letters replay",
         Weight.WARNING,
     ),
+    "alarm.raised.v1": Sentences(
+        "{kind} at {here}",
+        "Since {since}, {kind} ({severity}) at {here}: {detail}. It is about {about}, and was told {repeated} times before.",
+        "What to do about each kind, docs/operations.md says. What is the matter now: odst alarms",
+        Weight.ALARM,
+    ),
+    "alarm.cleared.v1": Sentences(
+        "{kind} at {here} is over", "What was the matter with {about} at {here} since {since} is over: {kind}, {detail}."
+    ),
     "subscription.disabled.v1": Sentences(
         "A subscription is disabled",
         "The {kind} subscription {subscription_id} of {owner} at {here} is disabled: {why}. It was for: {description}.",
