@@ -123,7 +123,7 @@ class Vault:
 
     def encrypt(self, plain: str, place: Place) -> Encrypted:
         """Encrypt by the newest key."""
-        return self._current()[self.newest].encrypt(plain, place)
+        return next(iter(self._current().values())).encrypt(plain, place)
 
     def decrypt(self, encrypted: Encrypted, place: Place) -> str:
         """Read what any of the keys encrypted for this place.
@@ -176,11 +176,11 @@ def add_key(path: Path) -> str:
     """Put a new key before all others; its id. Who uses the file notices.
 
     Raises:
-        ConfigurationError: if the file cannot be read.
+        ConfigurationError: if the file cannot be read, or not be replaced.
     """
     line = _new_line()
     read_keys(path)
-    replace_file(path, line + path.read_bytes())
+    _replace(path, line + path.read_bytes())
     return next(iter(read_keys(path)))
 
 
@@ -188,13 +188,21 @@ def drop_key(path: Path, key_id: str) -> None:
     """Take a key away, for good.
 
     Raises:
-        ConfigurationError: if it is not there, or is the one that encrypts.
+        ConfigurationError: if it is not there, or is the one that encrypts; or as above.
     """
     known = list(read_keys(path))
     if key_id not in known[1:]:
         raise ConfigurationError(f"{key_id} is no older key of {path.name}: these are {', '.join(known[1:]) or 'none'}")
     kept = [line for number, line in _lines(path) if VaultKey(_key_in(line, path, number)).key_id != key_id]
-    replace_file(path, "".join(f"{line}\n" for line in kept).encode())
+    _replace(path, "".join(f"{line}\n" for line in kept).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        told = "if it is mounted here from elsewhere, change it there, a key on each line"
+        raise ConfigurationError(f"the key file {path} cannot be replaced: {error.strerror}; {told}") from error
 
 
 def _new_line() -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from shared.core.errors import SecretUnreadable
+from shared.runtime import vault as vault_module
 from shared.runtime.settings import ConfigurationError
 from shared.runtime.vault import Encrypted, Place, Vault, add_key, drop_key, read_keys
 
@@ -130,3 +132,36 @@ def test_a_line_that_is_no_key_is_named_and_not_shown(path: Path) -> None:
     path.write_text("# none\n")
     with pytest.raises(ConfigurationError, match="no key"):
         read_keys(path)
+
+
+def test_a_key_may_be_put_before_the_others_at_any_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the file is looked at while one secret is encrypted."""
+    vault, look = Vault.load_or_create(path), vault_module._version
+
+    def look_and_rotate(where: Path) -> tuple[int, int]:
+        found = look(where)
+        add_key(path)
+        return found
+
+    monkeypatch.setattr(vault_module, "_version", look_and_rotate)
+    encrypted = vault.encrypt(SECRET, HERE)
+    monkeypatch.undo()
+
+    assert Vault(path).decrypt(encrypted, HERE) == SECRET
+    assert len(read_keys(path)) > 1
+
+
+def test_a_key_file_that_cannot_be_replaced_is_named_and_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that is mounted into a container: its keys are added where it comes from."""
+
+    def busy(self: Path, _target: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(self))
+
+    known = Vault.load_or_create(path).newest
+    monkeypatch.setattr(Path, "replace", busy)
+
+    with pytest.raises(ConfigurationError, match=r"vault\.keys cannot be replaced: Device or resource busy"):
+        add_key(path)
+
+    assert list(read_keys(path)) == [known]
+    assert list(path.parent.iterdir()) == [path]
