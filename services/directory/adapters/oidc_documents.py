@@ -139,9 +139,18 @@ class Documents:
             if kept is not None and kept[1] == url and not self._is_due(kept[0], kept[2] is other_than):
                 return kept[2]
             self._keys = (self._clock(), url, kept[2]) if kept is not None else None
-        found = read_keys(self._web.get("keys", url, deadline))
+        try:
+            found = read_keys(self._web.get("keys", url, deadline))
+        except ProviderFault:
+            self._forget_old(kept)
+            raise
         self._keys = (self._clock(), url, found)
         return found
+
+    def _forget_old(self, kept: tuple[float, str, KeySet] | None) -> None:
+        """Asking in vain makes nothing younger."""
+        if kept is not None and self._is_due(kept[0], is_unwanted=False):
+            self._keys = None
 
     def _is_due(self, since: float, is_unwanted: bool) -> bool:  # noqa: FBT001 - said at the one place that asks
         return self._clock() - since >= (_LEAST_SECONDS_BETWEEN_KEYS if is_unwanted else _BELIEVED_SECONDS)
