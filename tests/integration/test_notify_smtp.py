@@ -7,7 +7,7 @@ import datetime as dt
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -25,6 +25,8 @@ from shared.contracts.events import PeerRevokedV1
 from shared.contracts.happening import Happening
 from shared.testing.certificates import Authority
 from shared.testing.fakes.clock import FakeClock
+from shared.testing.instance import Instance, free_port
+from shared.testing.waiting import wait_for
 
 REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
 PASSWORD = "correct horse"
@@ -75,7 +77,7 @@ def mail_server(authority: Authority, *, first_byte: bool = False) -> Iterator[M
     issued = authority.issue("localhost")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(issued.certificate, issued.key)
-    made = MailServer(port=_free_port())
+    made = MailServer(port=free_port())
     ways: dict[str, Any] = {"authenticator": _login, "auth_required": not first_byte, "port": made.port, "hostname": "localhost"}
     ways |= {"ssl_context": tls, "auth_require_tls": False} if first_byte else {"tls_context": tls, "require_starttls": True}
     controller = Controller(made, **ways)
@@ -84,11 +86,6 @@ def mail_server(authority: Authority, *, first_byte: bool = False) -> Iterator[M
         yield made
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -238,3 +235,31 @@ def test_a_server_that_hangs_or_drips_is_cut_off(tmp_path: Path, authority: Auth
         thread.join()
 
     assert (found["state"], found["last_error"]) == ("waiting", "the mail server did not finish within 0.5 s")
+
+
+@pytest.mark.mesh
+def test_a_running_instance_mails_a_burst_once_and_has_templates_for_chats(
+    tmp_path: Path, authority: Authority, make_instance: Callable[..., Instance]
+) -> None:
+    """Under green threads, by STARTTLS and a login: a test at once; two uploads are one mail, also if the first try of it breaks off."""
+    with mail_server(authority) as server:
+        variables = {
+            name: str(getattr(settings(tmp_path, server.port, authority), name))
+            for name in ("smtp_host", "smtp_port", "smtp_user", "smtp_ca_file", "smtp_from")
+        }
+        variables |= {"smtp_password": PASSWORD, "mail_collect_seconds": "3", "mail_time_zone": "Europe/Berlin"}
+        berlin = make_instance("Berlin", settings={f"ODST_{name.upper()}": value for name, value in variables.items()}).start().wait_ready()
+        channel = {"kind": "email", "settings": {"to": "ada@example.org"}}
+        made = berlin.api("POST", "/subscriptions", json={"channel": channel, "events": ["package.*"]}, expect=201).json()
+        tried = berlin.api("POST", f"/subscriptions/{made['subscription_id']}/test").json()
+        server.at_data.append("drop")
+        for name in ("One.pkg", "Two.pkg"):
+            berlin.uploaded(berlin.upload(name, name.encode()))
+        wait_for(lambda: len(server.taken) == 2, "the mail came, after the test")
+        asked = {"event_type": "package.published.v1", "source": "New: {{ data.name }}"}
+        preview = berlin.api("POST", "/templates/slack/preview", json=asked).json()
+
+    assert tried["delivered"], tried
+    assert server.dropped[0].as_bytes() == server.taken[1].as_bytes()
+    assert str(server.taken[1]["Subject"]).endswith(".pkg can be downloaded, and 1 more")
+    assert preview["payload"]["blocks"][0]["text"]["text"] == "New: Firefox-128.0.pkg"
