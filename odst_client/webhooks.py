@@ -70,21 +70,22 @@ class Webhooks(Group):
         channel: ChannelChange | None = None,
         filters: FiltersWish | None = None,
         description: str | None = None,
+        if_match: str | None = None,
     ) -> Subscription:
         """Give it other events, filters, settings of its channel, or another description; what is left out stays."""
         patterns = None if events is None else list(events)
         body = wish(SubscriptionChange, events=patterns, channel=channel, filters=filters, description=description)
-        return self._read(self.change, Subscription, body, subscription_id=subscription_id)
+        return self._read(self.change, Subscription, body, if_match=if_match, subscription_id=subscription_id)
 
     @operation("POST", "/api/v1/subscriptions/{subscription_id}/pause")
-    def pause(self, subscription_id: str) -> Subscription:
+    def pause(self, subscription_id: str, *, if_match: str | None = None) -> Subscription:
         """Send nothing until it is resumed."""
-        return self._read(self.pause, Subscription, subscription_id=subscription_id)
+        return self._read(self.pause, Subscription, if_match=if_match, subscription_id=subscription_id)
 
     @operation("POST", "/api/v1/subscriptions/{subscription_id}/resume")
-    def resume(self, subscription_id: str) -> Subscription:
+    def resume(self, subscription_id: str, *, if_match: str | None = None) -> Subscription:
         """Send again, whether it was paused or disabled."""
-        return self._read(self.resume, Subscription, subscription_id=subscription_id)
+        return self._read(self.resume, Subscription, if_match=if_match, subscription_id=subscription_id)
 
     @operation("POST", "/api/v1/subscriptions/{subscription_id}/secret", creates=True)
     def rotate_secret(self, subscription_id: str) -> NewSecret:
@@ -107,9 +108,9 @@ class Webhooks(Group):
         return self._read(self.replay_delivery, Delivery, delivery_id=delivery_id)
 
     @operation("DELETE", "/api/v1/subscriptions/{subscription_id}")
-    def unsubscribe(self, subscription_id: str) -> None:
+    def unsubscribe(self, subscription_id: str, *, if_match: str | None = None) -> None:
         """End a subscription."""
-        self._do(self.unsubscribe, subscription_id=subscription_id)
+        self._do(self.unsubscribe, if_match=if_match, subscription_id=subscription_id)
 
     @operation("GET", "/api/v1/deliveries")
     def deliveries_page(

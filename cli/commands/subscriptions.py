@@ -112,6 +112,7 @@ def show(session: Session, subscription_id: str) -> None:
 @_origins
 @click.option("--no-filters", is_flag=True, help="Of all packages.")
 @_description
+@options.if_match
 @with_session
 def change(
     session: Session,
@@ -126,13 +127,15 @@ def change(
     origins: tuple[str, ...],
     no_filters: bool,
     description: str | None,
+    if_match: str | None,
 ) -> None:
     """Give a subscription other events, another address, other filters; what is not given stays."""
     filters = FiltersWish() if no_filters else _filters(tags, names, origins)
     given = {name: value for name, value in (("url", url), ("to", email), ("pace", pace)) if value is not None}
     channel = ChannelChange(settings=given) if given else None
-    events = list(patterns) or None
-    changed = session.client.webhooks.change(subscription_id, events=events, channel=channel, filters=filters, description=description)
+    changed = session.client.webhooks.change(
+        subscription_id, events=list(patterns) or None, channel=channel, filters=filters, description=description, if_match=if_match
+    )
     session.show_fields(changed)
 
 
@@ -142,18 +145,20 @@ def _say(session: Session, found: Subscription) -> None:
 
 @subscriptions.command()
 @_subscription
+@options.if_match
 @with_session
-def pause(session: Session, subscription_id: str) -> None:
+def pause(session: Session, subscription_id: str, if_match: str | None) -> None:
     """Send nothing until it is resumed."""
-    _say(session, session.client.webhooks.pause(subscription_id))
+    _say(session, session.client.webhooks.pause(subscription_id, if_match=if_match))
 
 
 @subscriptions.command()
 @_subscription
+@options.if_match
 @with_session
-def resume(session: Session, subscription_id: str) -> None:
+def resume(session: Session, subscription_id: str, if_match: str | None) -> None:
     """Send again, whether it was paused or disabled."""
-    _say(session, session.client.webhooks.resume(subscription_id))
+    _say(session, session.client.webhooks.resume(subscription_id, if_match=if_match))
 
 
 @subscriptions.command()
@@ -194,10 +199,11 @@ def replay(session: Session, *, subscription_id: str, since: dt.datetime, until:
 
 @click.command()
 @click.argument("subscription_id")
+@options.if_match
 @with_session
-def unsubscribe(session: Session, subscription_id: str) -> None:
+def unsubscribe(session: Session, subscription_id: str, if_match: str | None) -> None:
     """End a subscription."""
-    session.client.webhooks.unsubscribe(subscription_id)
+    session.client.webhooks.unsubscribe(subscription_id, if_match=if_match)
     session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
 
 

@@ -53,8 +53,12 @@ class Subscriptions(Protocol):
     def ask_for_packages(self) -> bool:
         """True if one that is active must know what an event's package is."""
 
-    def remove(self, subscription_id: str) -> bool:
-        """Forget one with its deliveries; False if it is not there."""
+    def remove(self, subscription_id: str, check: Callable[[Subscription], None]) -> None:
+        """In one transaction: let `check` look at one, and forget it with its deliveries. Whatever `check` raises, nothing is forgotten.
+
+        Raises:
+            NotFound: if there is no such subscription.
+        """
 
 
 @dataclass(frozen=True, slots=True)

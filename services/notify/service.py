@@ -122,14 +122,23 @@ class NotifyService:
         return self.wired.subscribing.show(subscription_id)
 
     @answers
-    def change_subscription(self, subscription_id: str, changes: dict[str, Any], by_id: str | None, within: list[str] | None) -> Any:
+    def change_subscription(
+        self,
+        subscription_id: str,
+        changes: dict[str, Any],
+        by_id: str | None,
+        within: list[str] | None,
+        expected: list[str] | None = None,
+    ) -> Any:
         """Other events, filters, settings."""
-        return self.wired.subscribing.change(subscription_id, changes, by_id, within)
+        return self.wired.subscribing.change(subscription_id, changes, by_id, within, expected)
 
     @answers
-    def set_subscription_state(self, subscription_id: str, state: str, by_id: str | None, within: list[str] | None) -> Any:
+    def set_subscription_state(
+        self, subscription_id: str, state: str, by_id: str | None, within: list[str] | None, expected: list[str] | None = None
+    ) -> Any:
         """Pause, resume."""
-        return self.wired.subscribing.set_state(subscription_id, state, by_id, within)
+        return self.wired.subscribing.set_state(subscription_id, state, by_id, within, expected)
 
     @answers
     def rotate_secret(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:
@@ -147,9 +156,11 @@ class NotifyService:
         return self.wired.replaying.replay_events(subscription_id, since, until, by_id, within)
 
     @answers
-    def unsubscribe(self, subscription_id: str, by_id: str | None = None, within: list[str] | None = None) -> None:
+    def unsubscribe(
+        self, subscription_id: str, by_id: str | None = None, within: list[str] | None = None, expected: list[str] | None = None
+    ) -> None:
         """Forget a subscriber."""
-        self.wired.subscribing.unsubscribe(subscription_id, by_id, within)
+        self.wired.subscribing.unsubscribe(subscription_id, by_id, within, expected)
 
     @answers
     def examine_jamf(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:

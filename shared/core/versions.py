@@ -28,6 +28,8 @@ PROMOTION: Final[frozenset[str]] = frozenset()
 """Of a promotion: that it was done by itself matters to who wants to reject it."""
 TRANSFER: Final = frozenset({"state", "bytes_done", "bytes_fetched", "finished"})
 """Of a transfer: `paused`, `priority`, and who cancelled it (`error`) are what people decide."""
+SUBSCRIPTION: Final = frozenset({"changed", "secret_readable"})
+"""Of a subscription. That it was disabled matters to who wants to resume it."""
 ANY: Final = "*"
 """Expected by whom any version is right, as long as the thing is there."""
 _DIGITS = 32

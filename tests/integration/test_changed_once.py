@@ -22,7 +22,7 @@ from services.storage.wiring import assemble
 from shared.core.errors import PreconditionFailed
 from shared.core.layout import Layout
 from shared.core.staging import Stages
-from shared.core.versions import PACKAGE, PEER, PERSON, version_of
+from shared.core.versions import PACKAGE, PEER, PERSON, SUBSCRIPTION, version_of
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
 from shared.runtime.database import Database
 from shared.runtime.secret_columns import SecretColumn
@@ -33,6 +33,7 @@ from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, Fake
 from shared.testing.fakes.storage_service import FakeStorageService
 from tests.contract.port_databases import KINDS, migrated, outbox_of
 from tests.unit.directory.directory_fakes import FakePasswords
+from tests.unit.notify.notify_fakes import Desk as Notify
 from tests.unit.storage.storage_bench import FakePeople
 
 MANY = 6
@@ -125,3 +126,21 @@ def test_of_two_administrators_one_tags_a_package(kind: str, new_database: Calla
             )
         )
         assert len(catalogues[0].meta([package.package_id])[package.package_id]) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_two_administrators_one_changes_a_subscription(kind: str, new_database: Callable[[str], str], tmp_path: Path) -> None:
+    """Both saw the same: it is not paused with words that somebody else has just given it."""
+    url = new_database(kind)
+    with migrated("notify", url) as first, closing(Database(url)) as second:
+        desks = [Notify(tmp_path, one) for one in (first, second)]
+        expected = [version_of(desks[0].subscribing.show(desks[0].add().subscription_id), SUBSCRIPTION)]
+
+        def change(number: int) -> None:
+            desk = desks[number % 2].subscribing
+            if number > 3:
+                desk.set_state("s1", "paused", None, None, expected)
+            else:
+                desk.change("s1", {"description": f"of {number}"}, None, None, expected)
+
+        _one_wins(change)

@@ -19,6 +19,7 @@ from services.notify.domain.filters import Filters
 from services.notify.domain.judging import judge
 from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.ports import Deliveries, DeliverySearch, Subscriptions
+from shared.core.errors import NotFound
 from shared.runtime.database import Database
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
@@ -258,8 +259,9 @@ def test_keepers_forget_a_subscription_with_its_deliveries(keepers: Keepers) -> 
     keepers.make(a_delivery())
     claim = keepers.claim()
 
-    assert keepers.subscriptions.remove("s1")
-    assert not keepers.subscriptions.remove("s1")
+    keepers.subscriptions.remove("s1", lambda _kept: None)
+    with pytest.raises(NotFound):
+        keepers.subscriptions.remove("s1", lambda _kept: None)
     assert not keepers.settle(claim)
     assert keepers.deliveries.counts() == {"subscriptions": 0, "deliveries_waiting": 0, "deliveries_failed": 0}
 

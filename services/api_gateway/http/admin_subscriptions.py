@@ -10,6 +10,7 @@ from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import read, read_query
 from services.api_gateway.http.describing import described
 from services.api_gateway.http.keyed import keyed
+from services.api_gateway.http.versioned import changes, shows
 from services.api_gateway.ports import Services
 from shared.contracts.admin.subscriptions import (
     Delivery,
@@ -27,6 +28,7 @@ from shared.contracts.admin.subscriptions import (
     TestResult,
 )
 from shared.core.times import rfc3339_or_none
+from shared.core.versions import SUBSCRIPTION
 
 _LONGEST_TEST_SECONDS = 60
 """More than resolving a name and talking with a receiver can take."""
@@ -65,10 +67,11 @@ def _making(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.delete("/subscriptions/<subscription_id>")
     @guard.requires("subscribe")
+    @changes(SUBSCRIPTION)
     @described(answers={204: None})
     def unsubscribe(subscription_id: str) -> tuple[str, int]:
         """End a subscription."""
-        services.call("notify", "unsubscribe", subscription_id=subscription_id, **_asker())
+        services.call("notify", "unsubscribe", subscription_id=subscription_id, expected=g.expected, **_asker())
         return "", 204
 
 
@@ -82,6 +85,7 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.get("/subscriptions/<subscription_id>")
     @guard.requires("view")
+    @shows(SUBSCRIPTION)
     @described(answers={200: Subscription})
     def show_subscription(subscription_id: str) -> Response:
         """Show one subscription."""
@@ -91,17 +95,20 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
 def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.patch("/subscriptions/<subscription_id>")
     @guard.requires("subscribe")
+    @changes(SUBSCRIPTION)
     @described(body=SubscriptionChange, answers={200: Subscription})
     def change_subscription(subscription_id: str) -> Response:
         """Give a subscription other events, filters, settings, or another description; what is left out stays."""
-        changes = read(SubscriptionChange).model_dump(exclude_unset=True)
-        return jsonify(services.call("notify", "change_subscription", subscription_id=subscription_id, changes=changes, **_asker()))
+        wished = {"changes": read(SubscriptionChange).model_dump(exclude_unset=True), "expected": g.expected, **_asker()}
+        return jsonify(services.call("notify", "change_subscription", subscription_id=subscription_id, **wished))
 
     def set_state(subscription_id: str, state: str) -> Response:
-        return jsonify(services.call("notify", "set_subscription_state", subscription_id=subscription_id, state=state, **_asker()))
+        wished = {"state": state, "expected": g.expected, **_asker()}
+        return jsonify(services.call("notify", "set_subscription_state", subscription_id=subscription_id, **wished))
 
     @api.post("/subscriptions/<subscription_id>/pause")
     @guard.requires("subscribe")
+    @changes(SUBSCRIPTION)
     @described(answers={200: Subscription})
     def pause_subscription(subscription_id: str) -> Response:
         """Send nothing until it is resumed. What happens meanwhile is not kept for it; it can be replayed."""
@@ -109,6 +116,7 @@ def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
 
     @api.post("/subscriptions/<subscription_id>/resume")
     @guard.requires("subscribe")
+    @changes(SUBSCRIPTION)
     @described(answers={200: Subscription})
     def resume_subscription(subscription_id: str) -> Response:
         """Send again, whether it was paused or disabled."""

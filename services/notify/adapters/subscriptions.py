@@ -88,12 +88,12 @@ class DatabaseSubscriptions:
         with self._database.read() as connection:
             return connection.execute(asking.limit(1)).first() is not None
 
-    def remove(self, subscription_id: str) -> bool:
-        """Forget one with its deliveries; False if it is not there."""
+    def remove(self, subscription_id: str, check: Callable[[Subscription], None]) -> None:
+        """Forget one with its deliveries, if `check` lets it pass."""
         with self._database.write(alone=True) as connection:
+            check(self._subscription(_known(connection, subscription_id)))
             connection.execute(delete(DELIVERIES).where(DELIVERIES.c.subscription_id == subscription_id))
-            gone = connection.execute(delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id == subscription_id))
-            return gone.rowcount > 0
+            connection.execute(delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id == subscription_id))
 
 
 def _row(connection: Connection, subscription_id: str) -> Any:

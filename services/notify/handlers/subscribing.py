@@ -30,6 +30,7 @@ from shared.contracts.patterns import checked_patterns
 from shared.contracts.spine import handled_by
 from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.core.staging import Tags, read_tags
+from shared.core.versions import SUBSCRIPTION, check_expected
 
 RIGHT = "subscribe"
 
@@ -103,13 +104,16 @@ class Subscribing:
             raise NotFound(f"there is no subscription {str(subscription_id)[:40]!r}")
         return found
 
-    def change(self, subscription_id: str, changes: Mapping[str, Any], by_id: str | None, within: Any) -> dict[str, Any]:
+    def change(
+        self, subscription_id: str, changes: Mapping[str, Any], by_id: str | None, within: Any, expected: object = None
+    ) -> dict[str, Any]:
         """Other events, filters, settings of the channel, or another description; what is left out stays.
 
         Raises:
             NotFound: if there is none.
             Forbidden: NOT_THE_OWNER.
             InvalidInput: as in `subscribe`, and CHANNEL_KIND_FIXED.
+            PreconditionFailed: if it has none of the versions that are `expected`.
         """
         limit = _limit(within)
         before = self.permitted(subscription_id, by_id, within)
@@ -124,6 +128,7 @@ class Subscribing:
             wished["description"] = checked_description(changes["description"])
 
         def changed(kept: Subscription, secrets: Secrets) -> Changed:
+            _check_expected(expected, kept)
             narrowed = _narrower(kept.within, limit)
             became = replace(kept, **wished, within=narrowed, channel=channel if changes.get("channel") is not None else kept.channel)
             return Changed(became, {**secrets, **given} if given else None)
@@ -146,7 +151,7 @@ class Subscribing:
         self.senders[channel.kind].check(channel, {**self.subscriptions.secrets_of(subscription_id), **given})
         return channel, given
 
-    def set_state(self, subscription_id: str, state: Any, by_id: str | None, within: Any) -> dict[str, Any]:
+    def set_state(self, subscription_id: str, state: Any, by_id: str | None, within: Any, expected: object = None) -> dict[str, Any]:
         """Pause a subscription, or have it told again; what happened meanwhile was not kept for it, but can be replayed.
 
         Raises:
@@ -154,6 +159,7 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
             InvalidInput: STATE_INVALID.
             Conflict: SUBSCRIPTION_DISABLED, if one is to be paused that is disabled.
+            PreconditionFailed: as above.
         """
         if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
             raise InvalidInput("a subscription can be made active or paused", "STATE_INVALID")
@@ -161,6 +167,7 @@ class Subscribing:
         self.permitted(subscription_id, by_id, within)
 
         def changed(kept: Subscription, _secrets: Secrets) -> Changed:
+            _check_expected(expected, kept)
             if wished is SubscriptionState.PAUSED and kept.state is SubscriptionState.DISABLED:
                 raise Conflict("this subscription is disabled already: nothing is sent to it", "SUBSCRIPTION_DISABLED")
             return Changed(kept.in_state(wished, now))
@@ -169,16 +176,16 @@ class Subscribing:
         self.ring()
         return describe_subscription(became)
 
-    def unsubscribe(self, subscription_id: str, by_id: str | None = None, within: Any = None) -> None:
+    def unsubscribe(self, subscription_id: str, by_id: str | None = None, within: Any = None, expected: object = None) -> None:
         """Forget a subscriber and its deliveries.
 
         Raises:
             NotFound: if there is none.
             Forbidden: NOT_THE_OWNER.
+            PreconditionFailed: as above.
         """
         self.permitted(subscription_id, by_id, within)
-        if not self.subscriptions.remove(subscription_id):
-            raise NotFound(f"there is no subscription {str(subscription_id)[:40]!r}")
+        self.subscriptions.remove(subscription_id, lambda kept: _check_expected(expected, kept))
 
     def rotate_secret(self, subscription_id: str, by_id: str | None, within: Any) -> dict[str, Any]:
         """Make a new secret, shown only now; until `former_until` the one before signs beside it.
@@ -211,6 +218,10 @@ class Subscribing:
         if within is not None and (by_id is None or found.owner_id != by_id):
             raise Forbidden("your grant is narrowed to staging tags: it changes only subscriptions in your own name", "NOT_THE_OWNER")
         return found
+
+
+def _check_expected(expected: object, kept: Subscription) -> None:
+    check_expected(expected, describe_subscription(kept), SUBSCRIPTION)
 
 
 def _limit(within: Any) -> Tags | None:

@@ -15,6 +15,7 @@ from services.api_gateway.http.openapi import operations
 from services.api_gateway.http.versioned import IF_MATCH, IF_NONE_MATCH
 from tests.unit.directory.desk import OTHER, Desk
 from tests.unit.gateway.gateway_fakes import Asker, ToldServices, a_gateway
+from tests.unit.notify.notify_fakes import Desk as Notify
 from tests.unit.replication.replication_bench import Bench as Replication
 from tests.unit.storage.storage_bench import Bench as Storage
 
@@ -26,17 +27,13 @@ NO_CONDITION = {
     "POST /api/v1/packages/{reference}/promote": "makes a promotion, which adds a stage and takes nothing away",
     "POST /api/v1/names/{name}/rollback": "says by `to` which version is meant",
     "DELETE /api/v1/tokens/{token_id}": "a token is never changed, only revoked",
-    "PATCH /api/v1/subscriptions/{subscription_id}": "names the fields that it changes, and leaves the others",
-    "POST /api/v1/subscriptions/{subscription_id}/pause": "says what is to be, whatever was",
     "POST /api/v1/subscriptions/{subscription_id}/jamf/test": "changes nothing",
     "POST /api/v1/subscriptions/{subscription_id}/jamf/distribution-point": "changes Jamf Pro, which knows no versions",
     "POST /api/v1/subscriptions/{subscription_id}/jamf/record": "changes Jamf Pro, which knows no versions",
-    "POST /api/v1/subscriptions/{subscription_id}/resume": "the same",
     "POST /api/v1/subscriptions/{subscription_id}/secret": "the one before goes on for a time",
     "POST /api/v1/subscriptions/{subscription_id}/test": "changes nothing",
     "POST /api/v1/subscriptions/{subscription_id}/replay": "sends again, and changes nothing",
     "POST /api/v1/deliveries/{delivery_id}/replay": "the same",
-    "DELETE /api/v1/subscriptions/{subscription_id}": "the same",
     "PUT /api/v1/templates/{kind}": "the whole of it is given; a few administrators, and the audit log has who",
     "DELETE /api/v1/templates/{kind}": "the same",
     "POST /api/v1/templates/{kind}/preview": "changes nothing",
@@ -48,7 +45,7 @@ NO_CONDITION = {
 
 
 class House:
-    """A gateway in front of storage, replication and directory as they are, but for their outsides."""
+    """A gateway in front of storage, replication, notify and directory as they are, but for their outsides."""
 
     def __init__(self, folder: Path) -> None:
         self.desk, self.storage, self.replication = (
@@ -56,6 +53,8 @@ class House:
             Storage(folder / "s", approval_stages=("production",)),
             Replication(folder / "r"),
         )
+        (folder / "n").mkdir()
+        self.notify = Notify(folder / "n")
         self.desk.with_administrator()
         self.token = self.desk.token("root")["token"]
         do, people, relations = self.storage.do, self.desk.do.people, self.replication.relations
@@ -76,6 +75,10 @@ class House:
             replication__show_peer=relations.show_peer,
             replication__change_peer=relations.change_peer,
             replication__revoke_peer=relations.revoke,
+            notify__show_subscription=self.notify.subscribing.show,
+            notify__change_subscription=self.notify.subscribing.change,
+            notify__set_subscription_state=self.notify.subscribing.set_state,
+            notify__unsubscribe=self.notify.subscribing.unsubscribe,
         )
         self.gateway: Asker = a_gateway(folder / "g", self.services)
 
@@ -129,6 +132,11 @@ def _promotion(house: House) -> str:
     return f"/promotions/{house.storage.do.promotions.promote('App.pkg', 'production', None, 'anna')['promotion_id']}"
 
 
+def _subscription(house: House) -> str:
+    return f"/subscriptions/{house.notify.add().subscription_id}"
+
+
+_EVENTS, _TEXT = {"events": ["peer.*"]}, {"description": "the chat of the night shift"}
 _ROLE, _NAME = {"role": "uploader"}, {"display_name": "Ada"}
 _RETAG, _RETAG_MORE = {"tags": ["development"]}, {"tags": ["test", "development"]}
 CHANGES = [
@@ -144,6 +152,11 @@ CHANGES = [
     Change(_deleted, ("POST", "/tags", _RETAG), ("POST", "/undelete", None)),
     Change(_peer, ("PATCH", "", {"tags": ["test"]}), ("PATCH", "", {"steward": True})),
     Change(_peer, ("PATCH", "", {"tags": ["test"]}), ("DELETE", "", None)),
+    Change(_subscription, ("PATCH", "", _EVENTS), ("PATCH", "", _TEXT)),
+    Change(_subscription, ("POST", "/pause", None), ("PATCH", "", _EVENTS)),
+    Change(_subscription, ("PATCH", "", _EVENTS), ("POST", "/pause", None)),
+    Change(_subscription, ("POST", "/pause", None), ("POST", "/resume", None)),
+    Change(_subscription, ("PATCH", "", _EVENTS), ("DELETE", "", None)),
     Change(_promotion, ("POST", "/approve", None), ("POST", "/reject", {})),
     Change(_promotion, ("POST", "/reject", {}), ("POST", "/approve", None)),
 ]
