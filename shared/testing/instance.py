@@ -102,7 +102,7 @@ class Instance:
         def ready() -> bool:
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{self.name}: {name} ended with {process.returncode}\n{self.log(name)[-3000:]}"
-            return requests.get(f"{self.url}/readyz", timeout=10).status_code == requests.codes.ok
+            return bool(requests.get(f"{self.url}/readyz", timeout=10).status_code == requests.codes.ok)
 
         wait_for(ready, f"{self.name} is ready", deadline_seconds=deadline_seconds, tolerate=(requests.RequestException,))
         return self
@@ -154,7 +154,7 @@ class Instance:
         """The first administrator's."""
         if self._token is None:
             path = self.data / "secrets" / "first-admin.json"
-            self._token = str(json.loads(wait_for(lambda: path.exists() and path.read_text(), "the first administrator"))["token"])
+            self._token = str(json.loads(wait_for(lambda: path.read_text() if path.exists() else "", "the first administrator"))["token"])
         return self._token
 
     def api(self, method: str, path: str, *, expect: int | None = 200, **arguments: Any) -> requests.Response:

@@ -44,6 +44,7 @@ from shared.testing.fakes.bytestore import FakeByteStore
 from shared.testing.fakes.catalogue import FakeCatalogue
 from shared.testing.fakes.clock import NOON
 from shared.testing.fakes.peers import FakePeers
+from shared.testing.fakes.people import FakePeople
 from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, FakeToldFile
 from shared.testing.mesh_checks import expected_facts
 from shared.testing.mesh_client import ModelClient, through_json
@@ -128,8 +129,9 @@ class Site:
     def start(self) -> None:
         """Start the processes on the databases as they are."""
         store: Any = self.store  # the part of a byte store that handlers use
-        self.do = assemble(self.settings, self.catalogue, store, self.signer, self.now, self.told, self.files)
-        self._hosted = SimpleNamespace(wired=Storage(self.settings, self.do, None, None, ()))  # type: ignore[arg-type]
+        self.do = assemble(self.settings, self.catalogue, store, self.signer, self.now, self.told, self.files, FakePeople())
+        no_alarms: Any = SimpleNamespace(sweep=lambda: None)
+        self._hosted = SimpleNamespace(wired=Storage(self.settings, self.do, no_alarms, None, None, ()))  # type: ignore[arg-type]
         self.relations = RelationsHandlers(self.peers, self.storage, self.now, STAGES, lambda: None)
         learning = LearningHandlers(self.peers, self.client, self.storage, self.now)  # type: ignore[arg-type]
         chance = random.Random(0)

@@ -29,12 +29,12 @@ from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
 from shared.testing.builders import a_package, a_peer, signed
 from shared.testing.fakes.clock import NOON, FakeClock
+from shared.testing.fakes.people import FakePeople
 from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, FakeToldFile
 from shared.testing.fakes.storage_service import FakeStorageService
 from tests.contract.port_databases import KINDS, migrated, outbox_of
 from tests.unit.directory.directory_fakes import FakePasswords
 from tests.unit.notify.notify_fakes import Desk as Notify
-from tests.unit.storage.storage_bench import FakePeople
 
 MANY = 6
 """Threads, half of which have a database connection pool of their own, as another process has."""

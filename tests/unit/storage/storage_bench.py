@@ -16,7 +16,6 @@ from services.storage.wiring import Storage, assemble
 from shared.contracts.events import CatalogueChangedV1, Event, PackageHashedV1, PackageVerifiedV1
 from shared.core.alarms import Patience
 from shared.core.clock import Stamp
-from shared.core.errors import ServiceUnavailable
 from shared.core.layout import Layout
 from shared.core.names import PackageName
 from shared.runtime.bytestore.filesystem import FilesystemByteStore
@@ -25,6 +24,7 @@ from shared.testing.builders import Signed, chunk_digests, file_digests
 from shared.testing.fakes.alarms import FakeAlarmBook
 from shared.testing.fakes.catalogue import FakeCatalogue, FakeChanges
 from shared.testing.fakes.clock import FakeClock
+from shared.testing.fakes.people import FakePeople
 from shared.testing.fakes.storage_files import FakeRecordFiles, FakeSigner, FakeToldFile
 from tests.unit.storage.speaking import Author, texts
 
@@ -56,22 +56,6 @@ class CrashingCatalogue(FakeCatalogue):
 
 def _since(stamps: dict[Author, Stamp]) -> list[dict[str, str]]:
     return [{"instance_id": one.id, "since": str(since)} for one, since in stamps.items()]
-
-
-class FakePeople:
-    """Directory as storage asks it: everybody may, but those who lost the right; or it is away."""
-
-    def __init__(self) -> None:
-        self.lost: dict[tuple[str, str], str] = {}
-        self.is_away = False
-        self.asked: list[tuple[str, str, str]] = []
-
-    def why_not(self, person: str, right: str, stage: str) -> str | None:
-        """As the port has it."""
-        if self.is_away:
-            raise ServiceUnavailable("directory is away")
-        self.asked.append((person, right, stage))
-        return self.lost.get((person, right))
 
 
 class Bench:
