@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Delivering:
         claims = self.deliveries.claim(now, now + self.lease, room)
         for claim in claims:
             self._begun[claim.subscription.subscription_id] = now
-            self.crew.begin(lambda claim=claim: self._beside(claim))  # type: ignore[misc]
+            self.crew.begin(functools.partial(self._beside, claim))
         return len(claims) == room
 
     def _beside(self, claim: Claim) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from services.notify.adapters.channels.posted import judged
 from services.notify.domain.channels import Channel, Secrets
 from services.notify.domain.channels.chat import URL
 from services.notify.domain.channels.unshaped import told_of
-from services.notify.domain.deliveries import Answer, Claim, shown_answer
-from services.notify.domain.schedule import retry_after_seconds
+from services.notify.domain.deliveries import Answer, Claim
 from services.notify.handlers.templates import Shaping
 from services.notify.ports import Web
 from shared.core.errors import InvalidInput
+
+_WORDS: dict[int, str] = {HTTPStatus.TOO_MANY_REQUESTS: "the chat wants fewer messages (429)"}
 
 
 class ChatSender:
@@ -37,15 +39,4 @@ class ChatSender:
         """Post the event in the form of the kind."""
         body = self._shaping.shape(claim.delivery.kind, told_of(claim.delivery.message))
         said = self._web.post(claim.secrets[URL], body.content, {"content-type": body.content_type})
-        wait = retry_after_seconds(said.retry_after, claim.time)
-        return Answer(said.status, wait, _error(said.status, said.error), shown_answer(said.content), said.status == HTTPStatus.GONE)
-
-
-def _error(status: int | None, error: str | None) -> str | None:
-    if status is None:
-        return error or "there was no answer"
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return "the chat wants fewer messages (429)"
-    return f"the chat answered {status}"
+        return judged(said, claim.time, "the chat", _WORDS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from services.notify.adapters.channels.posted import judged
 from services.notify.domain import signing
 from services.notify.domain.channels import Channel, Secrets
 from services.notify.domain.channels.webhook import signing_secrets
-from services.notify.domain.deliveries import Answer, Claim, shown_answer
-from services.notify.domain.schedule import retry_after_seconds
+from services.notify.domain.deliveries import Answer, Claim
 from services.notify.ports import Web
+
+_WORDS: dict[int, str] = {HTTPStatus.GONE: "the receiver said that it is gone (410)"}
 
 
 class WebhookSender:
@@ -33,20 +35,4 @@ class WebhookSender:
         headers = signing.signed_headers(signing_secrets(claim.secrets, claim.time), claim.delivery.event_id, message.content, claim.time)
         url = claim.subscription.channel.shown()["url"]
         said = self._web.post(url, message.content, {"content-type": message.content_type} | headers)
-        return Answer(
-            said.status,
-            retry_after_seconds(said.retry_after, claim.time),
-            _error(said.status, said.error),
-            shown_answer(said.content),
-            is_gone=said.status == HTTPStatus.GONE,
-        )
-
-
-def _error(status: int | None, error: str | None) -> str | None:
-    if status is None:
-        return error or "there was no answer"
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
-    if status == HTTPStatus.GONE:
-        return "the receiver said that it is gone (410)"
-    return f"the receiver answered {status}"
+        return judged(said, claim.time, "the receiver", _WORDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
@@ -60,7 +61,7 @@ class ClassicPackages:
 
     def _read(self, path: str) -> PackageRecord | None:
         answer = self._session.ask("GET", path, accept=XML, absent_ok=True)
-        if answer.status == 404:  # noqa: PLR2004 - absent
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         found = _parsed(answer.content)
         raw = {child.tag: child.text or "" for child in found if not len(child)}
@@ -97,7 +98,7 @@ class ClassicPoints:
         """The request that makes or changes the point; none if it is there as it should be."""
         fields = _point(wish)
         answer = self._session.ask("GET", f"{POINTS}/name/{quote(wish.name, safe='')}", accept=XML, absent_ok=True)
-        if answer.status == 404:  # noqa: PLR2004 - absent
+        if answer.status == HTTPStatus.NOT_FOUND:
             return _write("POST", POINTS + _NONE_YET, "distribution_point", _veiled(differences({}, fields)), fields)
         found = _parsed(answer.content)
         raw = {child.tag: child.text or "" for child in found}

@@ -43,9 +43,9 @@ def upgrade() -> None:
 def _move_settings() -> None:
     connection = op.get_bind()
     for subscription_id, url in connection.execute(sa.text("SELECT subscription_id, url FROM subscriptions")).all():
-        due = "(SELECT min(next_attempt) FROM deliveries d WHERE d.subscription_id = :id AND d.state = 'waiting')"
         change = (
-            f"UPDATE subscriptions SET settings = :settings, next_due = {due}, "  # noqa: S608 - no value from outside
+            "UPDATE subscriptions SET settings = :settings, "
+            "next_due = (SELECT min(next_attempt) FROM deliveries d WHERE d.subscription_id = :id AND d.state = 'waiting'), "
             "reason = CASE WHEN state = 'disabled' THEN 'RECEIVER_GONE' END WHERE subscription_id = :id"
         )
         connection.execute(sa.text(change), {"id": subscription_id, "settings": json.dumps({"url": url})})
