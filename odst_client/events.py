@@ -71,6 +71,7 @@ class Events(Group):
             except CallFailed as failure:
                 if not (connected and (failure.code == "UNREACHABLE" or failure.status in _PASSES)):
                     raise
+            # As long as the instance asks for (`retry`), longer each time: an instance that starts anew is not run down.
             time.sleep(max(pause, place.retry_seconds))
             pause = min(_LONGEST_PAUSE_SECONDS, max(pause, place.retry_seconds) * 2)
 

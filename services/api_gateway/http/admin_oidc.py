@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, redirect, request
+from flask import Blueprint, Response, g, jsonify, make_response, redirect, request
 from markupsafe import escape
 
 from services.api_gateway.http.acts import about
@@ -55,9 +55,9 @@ def _for_browsers(api: Blueprint, logins: _Logins, login_cookie: LoginCookie) ->
         """Send the browser to the provider, to log in there."""
         check_navigation()
         begun = logins.begin(None, read_query(OidcNext).next)
-        answer: Any = redirect(begun["url"], 302)
+        answer = make_response(redirect(begun["url"], 302))
         login_cookie.put(answer, begun["secret"], begun["expires_seconds"])
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     @api.get("/session/oidc/callback")
     @described(query=OidcReturn, answers={200: "text/html"})

@@ -81,6 +81,6 @@ def closing_when_asked(application: Application) -> Application:
             return start_response(status, headers, *rest)
 
         body = application(environ, start)
-        return _head_of(body, start_response.__self__) if environ.get(GOES_ON) else body  # type: ignore[attr-defined]
+        return _head_of(body, start_response.__self__) if environ.get(GOES_ON) else body  # type: ignore[attr-defined]  # as above
 
     return wrapped

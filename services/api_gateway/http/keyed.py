@@ -71,7 +71,7 @@ def keyed(if_lost: str) -> Callable[[F], F]:
             return _again(known, if_lost)
 
         also_takes(once, {KEY_HEADER: _TEXT})
-        return once  # type: ignore[return-value]
+        return once  # type: ignore[return-value]  # takes and answers what `view` does
 
     return decorate
 
@@ -102,7 +102,7 @@ class _Request:
         """Do the work and write down what came of it; what was done is answered also if that cannot be written down."""
         try:
             answer = make_response(work())
-        except Exception as error:
+        except (OdstError, HTTPException) as error:
             if not _may_be_done(error):
                 self._say("release_request")
             raise
@@ -157,11 +157,9 @@ def _secrets_of(view: Callable[..., Any]) -> Callable[[int], frozenset[str]]:
     return secrets
 
 
-def _may_be_done(error: Exception) -> bool:
-    """Whether work that ended so may have been done all the same."""
-    if isinstance(error, OdstError):
-        return isinstance(error, ServiceTimeout | AnswerLost) or status_of(error) == _UNEXPECTED
-    return not isinstance(error, HTTPException)
+def _may_be_done(error: OdstError | HTTPException) -> bool:
+    """Whether work that was refused so may have been done all the same; after any other error it may."""
+    return isinstance(error, OdstError) and (isinstance(error, ServiceTimeout | AnswerLost) or status_of(error) == _UNEXPECTED)
 
 
 def _again(known: Mapping[str, Any], if_lost: str) -> Response:

@@ -45,7 +45,7 @@ def shows(by_itself: Collection[str]) -> Callable[[F], F]:
 
         also_takes(shown, {IF_NONE_MATCH: _IF_NONE_MATCH_TEXT})
         also_answers(shown, {304: None})
-        return shown  # type: ignore[return-value]
+        return shown  # type: ignore[return-value]  # takes what `view` does
 
     return decorate
 
@@ -63,7 +63,7 @@ def changes(by_itself: Collection[str]) -> Callable[[F], F]:
             return _tagged(view(*args, **kwargs), by_itself)
 
         also_takes(changed, {IF_MATCH: _IF_MATCH_TEXT})
-        return changed  # type: ignore[return-value]
+        return changed  # type: ignore[return-value]  # takes what `view` does
 
     return decorate
 

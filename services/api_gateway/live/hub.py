@@ -146,7 +146,7 @@ class Hub:
         while self._readers and time.monotonic() < now + _STOPPING_SECONDS:
             for reader in list(self._readers):
                 self._advance(reader, time.monotonic())
-            time.sleep(0.02)
+            time.sleep(0.02)  # for who has gone is always readable: waiting at the selector would not wait
         for reader in list(self._readers):
             self._drop(reader)
 
