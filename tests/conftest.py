@@ -27,20 +27,27 @@ settings.load_profile("odst")
 # Whoever starts the tests in the background may have had them ignore Ctrl-C; what they start and interrupt must not inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_VHOSTS = [f"t{number}" for number in range(80)]
+_VHOSTS_AT_ONCE = 20
 
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    """A real RabbitMQ for this session, with a virtual host for each instance that a test may want."""
-    with PrivateBroker(tmp_path_factory.mktemp("broker"), _VHOSTS) as running:
+    """A real RabbitMQ for this session."""
+    with PrivateBroker(tmp_path_factory.mktemp("broker")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def vhost_names() -> Iterator[str]:
-    """Names of virtual hosts that nobody used yet."""
-    return itertools.chain(_VHOSTS)
+def vhost_names(broker: PrivateBroker) -> Iterator[str]:
+    """Virtual hosts that nobody used yet, without end: more are made when those at hand are used up."""
+
+    def made() -> Iterator[str]:
+        for first in itertools.count(step=_VHOSTS_AT_ONCE):
+            names = [f"t{number}" for number in range(first, first + _VHOSTS_AT_ONCE)]
+            broker.add_vhosts(names)
+            yield from names
+
+    return made()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from shared.core.errors import InvalidInput, ServiceTimeout, ServiceUnavailable
-from shared.runtime.broker_programs import find_epmd, find_server
+from shared.runtime.broker_programs import find_control, find_epmd, find_server
 from shared.runtime.bus.connection import CONNECTION_ERRORS, connect
 from shared.runtime.logging import get_logger
 from shared.runtime.ports import answers, free_port, is_free
@@ -104,11 +104,8 @@ class PrivateBroker:
         Raises:
             InvalidInput: if a name is not a plain word.
         """
-        for vhost in vhosts:
-            if not _VHOST.fullmatch(vhost):
-                raise InvalidInput(f"{vhost[:60]!r} cannot name a virtual host: use letters, digits, dot, dash and underscore")
         self.folder = folder.absolute()
-        self.vhosts = tuple(vhosts)
+        self.vhosts = _checked(vhosts)
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
 
@@ -167,7 +164,6 @@ class PrivateBroker:
     def _definitions(self) -> dict[str, Any]:
         """User, virtual hosts and rights in the form of RabbitMQ's `load_definitions`."""
         password = (self.folder / "password").read_text().strip()
-        everything = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
         return {
             "users": [
                 {
@@ -177,8 +173,7 @@ class PrivateBroker:
                     "tags": ["administrator"],
                 }
             ],
-            "vhosts": [{"name": vhost} for vhost in self.vhosts],
-            "permissions": [{**everything, "vhost": vhost} for vhost in self.vhosts],
+            **_vhost_definitions(self.vhosts),
         }
 
     def environment(self) -> dict[str, str]:
@@ -276,6 +271,26 @@ class PrivateBroker:
                 raise ServiceTimeout(f"epmd does not answer on port {self.ports.epmd}; {self.folder / 'console.log'} says more")
             time.sleep(_POLL_SECONDS)
 
+    def add_vhosts(self, vhosts: Sequence[str]) -> None:
+        """Make further virtual hosts while the server runs, and wait until they take our user.
+
+        Raises:
+            InvalidInput: if a name is not a plain word.
+            ServiceUnavailable: if the server does not take them.
+            ServiceTimeout: if they are not there in time.
+        """
+        added = _checked(vhosts)
+        definitions = self.folder / "added.json"
+        _write(definitions, json.dumps(_vhost_definitions(added)))
+        command = [str(find_control()), "import_definitions", str(definitions)]
+        answer = subprocess.run(  # noqa: S603 - a found program with arguments of our own
+            command, env=self.environment(), capture_output=True, text=True, timeout=READY_SECONDS, check=False
+        )
+        if answer.returncode:
+            raise ServiceUnavailable(f"the private RabbitMQ took no further virtual hosts: {answer.stderr.strip()[-500:]}")
+        self.vhosts += added
+        self._wait_for(added, READY_SECONDS)
+
     def wait_until_ready(self, timeout_seconds: float = READY_SECONDS) -> None:
         """Until every vhost accepts our user.
 
@@ -283,8 +298,11 @@ class PrivateBroker:
             ServiceUnavailable: if the server ended.
             ServiceTimeout: if it does not answer within `timeout_seconds`.
         """
+        self._wait_for(self.vhosts, timeout_seconds)
+
+    def _wait_for(self, vhosts: Sequence[str], timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
-        for vhost in self.vhosts:
+        for vhost in vhosts:
             while not self._accepts(vhost):
                 if self._server and self._server.poll() is not None:
                     raise ServiceUnavailable(f"the private RabbitMQ ended while starting; its last words:\n{self.last_words()}")
@@ -331,6 +349,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _checked(vhosts: Sequence[str]) -> tuple[str, ...]:
+    for vhost in vhosts:
+        if not _VHOST.fullmatch(vhost):
+            raise InvalidInput(f"{vhost[:60]!r} cannot name a virtual host: use letters, digits, dot, dash and underscore")
+    return tuple(vhosts)
+
+
+def _vhost_definitions(vhosts: Sequence[str]) -> dict[str, Any]:
+    everything = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
+    return {"vhosts": [{"name": vhost} for vhost in vhosts], "permissions": [{**everything, "vhost": vhost} for vhost in vhosts]}
 
 
 def _password_hash(password: str) -> str:

@@ -27,6 +27,15 @@ def find_server() -> Path:
     return _find("rabbitmq-server", _SERVER_PLACES)
 
 
+def find_control() -> Path:
+    """RabbitMQ's own command line, `rabbitmqctl`.
+
+    Raises:
+        ServiceUnavailable: BROKER_NOT_INSTALLED, naming the command that installs it.
+    """
+    return _find("rabbitmqctl", _SERVER_PLACES)
+
+
 def find_epmd() -> Path:
     """Erlang's name service.
 

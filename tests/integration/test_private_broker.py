@@ -54,6 +54,18 @@ def test_each_virtual_host_takes_and_gives_messages(broker: PrivateBroker) -> No
     assert (take(broker.uri("a")), take(broker.uri("b"))) == ("for a", "for b")
 
 
+def test_further_virtual_hosts_are_made_while_it_runs(broker: PrivateBroker) -> None:
+    """They take messages at once, and those that were there keep theirs."""
+    put(broker.uri("b"), "earlier")
+
+    broker.add_vhosts(["c", "d"])
+    put(broker.uri("d"), "for d")
+
+    assert (take(broker.uri("d")), take(broker.uri("b"))) == ("for d", "earlier")
+    with pytest.raises(InvalidInput, match="cannot name a virtual host"):
+        broker.add_vhosts(["no/slash"])
+
+
 def test_there_is_no_guest_user(broker: PrivateBroker) -> None:
     """The well-known user with the well-known password is refused."""
     guest = f"amqp://guest:guest@127.0.0.1:{broker.ports.amqp}/a"
