@@ -20,7 +20,7 @@ _FIELDS = ("type", "group", "meaning", "dispatched_by", "exchange", "to_subscrib
 
 
 @click.group(invoke_without_command=True)
-@click.option("-f", "--follow", is_flag=True, help="Show what happens from now on, until Ctrl-C; what breaks off is connected again.")
+@click.option("-f", "--follow", is_flag=True, help="What happens from now on, until Ctrl-C, which ends with 0. Connects again.")
 @click.option("--type", "types", multiple=True, metavar="PATTERN", help="Only these: package.published, or package.*; repeatable.")
 @click.option("--name", "names", multiple=True, help="Only about packages of this name; repeatable.")
 @click.option("--tag", "tags", multiple=True, help="Only about packages with this staging tag; repeatable.")

@@ -49,8 +49,8 @@ http {
 class Front:
     """A private nginx before an instance, with the example configuration."""
 
-    def __init__(self, folder: Path, instance: Instance) -> None:
-        """Only the lines that the example says to adapt are adapted."""
+    def __init__(self, folder: Path, instance: Instance, without: tuple[str, ...] = ()) -> None:
+        """Only the lines that the example says to adapt are adapted, and what it is to do `without` is left out."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         (folder / "tmp").mkdir(parents=True)
@@ -60,6 +60,7 @@ class Front:
             "server 127.0.0.1:8080;": f"server 127.0.0.1:{instance.port};",
             "listen 80;": f"listen 127.0.0.1:{self.port};",
             "alias /var/lib/odst/data/": f"alias {instance.data}/",
+            **dict.fromkeys(without, ""),
         }.items():
             assert given in example
             example = example.replace(given, adapted)
@@ -267,11 +268,16 @@ def test_peers_speak_through_it(front: Front, instance: Instance) -> None:
     assert (feed.status, len(json.loads(feed.body)["items"])) == (200, 1)
 
 
-def test_live_events_go_through_as_they_come(instance: Instance, front: Front) -> None:
-    """Nginx holds nothing back: the stream begins at once, and an event is there while it stays open."""
-    with Follower(front.url, instance.token, "?types=package.published") as follower:
+@pytest.mark.parametrize("without", [(), ("proxy_http_version 1.1;", "proxy_buffering off;")])
+def test_live_events_go_through_as_they_come(instance: Instance, tmp_path: Path, without: tuple[str, ...]) -> None:
+    """Nginx holds nothing back: the stream begins at once, and an event is there while it stays open; by the answer's own header, too."""
+    with (
+        contextlib.closing(Front(tmp_path / "front", instance, without)) as front,
+        Follower(front.url, instance.token, "?types=package.published") as follower,
+    ):
         wait_for(lambda: follower.got, "the stream begins")
-        instance.uploaded(instance.upload("Live.pkg", b"live"))
+        name = f"Live{len(without)}.pkg"
+        instance.uploaded(instance.upload(name, name.encode()))
 
-        assert follower.wait("package.published.v1", name="Live.pkg")
+        assert follower.wait("package.published.v1", name=name)
         assert not follower.ended.is_set()

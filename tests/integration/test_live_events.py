@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import subprocess
@@ -70,6 +71,13 @@ def publish(instance: Instance, name: str, tags: str = "test") -> None:
     instance.uploaded(instance.upload(name, name.encode(), **{"Ods-Tags": tags}))
 
 
+def measured(instance: Instance, name: str) -> float:
+    """A metric of live events."""
+    found = re.search(f"^odst_live_{re.escape(name)} (.+)$", requests.get(f"{instance.url}/metrics", timeout=30).text, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
 def test_an_upload_is_seen_from_its_arrival_to_its_publication(instance: Instance, follow: Callable[..., Follower]) -> None:
     """In order, each once, well-formed; with the fields that keep proxies from holding it back, and a pulse when nothing happens."""
     follower = follow("?types=package.*")
@@ -110,7 +118,7 @@ def test_names_and_tags_choose(instance: Instance, follow: Callable[..., Followe
 
 
 def test_everybody_is_told_what_they_may_know(instance: Instance, follow: Callable[..., Follower]) -> None:
-    """Who may only look hears nothing of the doors; who has only narrowed grants nothing of packages outside of them."""
+    """Who may only look hears nothing of the doors; who has only narrowed grants nothing of packages outside of them, or nothing at all."""
     instance.api("POST", "/people", json={"name": "vera", "role": "viewer"}, expect=201)
     viewer = follow(token=a_token(instance, role="viewer")["token"])
     service = {"name": "robot", "service": True, "grants": [{"role": "uploader", "tags": ["test"]}]}
@@ -127,19 +135,24 @@ def test_everybody_is_told_what_they_may_know(instance: Instance, follow: Callab
     assert "Secret.pkg" in {one.data.get("name") for one in viewer.events}
     assert {one.data.get("name") for one in narrowed.events if one.event.startswith("package.")} == {"Open.pkg"}
     assert requests.get(f"{instance.url}/api/v1/events", timeout=30).status_code == requests.codes.unauthorized
+    elsewhere = a_token(instance, grants=[{"role": "viewer", "instances": ["A" * 52]}])["token"]
+    assert follow(token=elsewhere).answer.status_code == requests.codes.forbidden
 
 
-def test_a_revoked_token_ends_its_stream(instance: Instance, follow: Callable[..., Follower]) -> None:
-    """And the others go on."""
-    token = a_token(instance, role="viewer")
-    doomed, other = follow(token=token["token"]), follow()
-    instance.api("DELETE", f"/tokens/{token['token_id']}", expect=204)
+def test_a_stream_ends_with_the_right_to_it(instance: Instance, follow: Callable[..., Follower]) -> None:
+    """Its token is revoked or expires, or its person is disabled: it is told, and ends; the others go on, and it is counted."""
+    instance.api("POST", "/people", json={"name": "dora", "service": True, "grants": [{"role": "viewer"}]}, expect=201)
+    short, revoked, hers = (a_token(instance, **wish) for wish in ({"valid_seconds": 5}, {"role": "viewer"}, {"person": "dora"}))
+    doomed, other = [follow(token=one["token"]) for one in (short, revoked, hers)], follow()
+    instance.api("DELETE", f"/tokens/{revoked['token_id']}", expect=204)
+    instance.api("POST", "/people/dora/disable")
 
-    ended = doomed.wait("events.ended")
-    wait_for(doomed.ended.is_set, "the connection ends")
+    reasons = [one.wait("events.ended").data["reason"] for one in doomed]
+    wait_for(lambda: all(one.ended.is_set() for one in doomed), "the connections end")
 
-    assert ended.data["reason"] == "UNAUTHENTICATED"
+    assert reasons == ["UNAUTHENTICATED"] * 3
     assert not other.ended.is_set()
+    assert measured(instance, 'readers_ended_total{reason="UNAUTHENTICATED"}') == 3
 
 
 def test_there_are_places_for_so_many_and_they_are_free_again(instance: Instance, follow: Callable[..., Follower]) -> None:
@@ -153,6 +166,10 @@ def test_there_are_places_for_so_many_and_they_are_free_again(instance: Instance
     assert (refused.answer.status_code, refused.answer.json()["code"]) == (429, "TOO_MANY_READERS")
     assert int(refused.answer.headers["Retry-After"]) > 0
     assert again
+    assert measured(instance, 'readers_refused_total{code="TOO_MANY_READERS"}') >= 1
+    assert measured(instance, "readers") >= 8
+    assert measured(instance, "sent_events_total") >= measured(instance, "heard_events_total") > 0
+    assert measured(instance, "listening") == 1
 
 
 def _fill(follow: Callable[..., Follower], token: str, number: int) -> list[Follower] | None:
@@ -208,6 +225,29 @@ def test_the_command_prints_a_line_each_and_ends_cleanly(instance: Instance) -> 
 
     assert re.fullmatch(r"\S+ \S+  package\.published\.v1  package_id=\S+  name=Cli-\d+\.pkg  .*\n", line)
     assert (watching.wait(30), watching.communicate()[1], piped.communicate()[1] if piped.stderr else "") == (0, "", "")
+
+
+def test_the_command_goes_on_when_the_gateway_starts_anew(instance: Instance) -> None:
+    """It says in its place that something may be missing, shows nothing that was not asked for, and Ctrl-C is a good end of it."""
+    before = measured(instance, "readers")
+    wishes = ("--json", "--type", "package.published", "--name", "Kept.pkg", "--name", "Later.pkg")
+    watching = _odst(instance, "events", "--follow", *wishes)
+    assert watching.stdout is not None
+    wait_for(lambda: measured(instance, "readers") > before, "it follows")
+    publish(instance, "Ignored.pkg")
+    publish(instance, "Kept.pkg")
+    lines = [json.loads(watching.stdout.readline())]
+    instance.stop("services.api_gateway")
+    instance.start("services.api_gateway").wait_ready()
+    wait_for(lambda: measured(instance, "readers") > 0, "it follows again")
+    publish(instance, "Later.pkg")
+    lines += [json.loads(watching.stdout.readline()) for _ in range(2)]
+    watching.send_signal(signal.SIGINT)
+
+    shown = [(one["type"], one["data"].get("name") or one["data"]["reason"]) for one in lines]
+    published = "package.published.v1"
+    assert shown == [(published, "Kept.pkg"), ("events.lost", "UNKNOWN_EVENT"), (published, "Later.pkg")]
+    assert (watching.wait(30), watching.communicate()[1]) == (0, "")
 
 
 @contextlib.contextmanager

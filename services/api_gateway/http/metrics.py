@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from services.api_gateway.http.health import ask_all, queue_depths
+from services.api_gateway.live.counts import Figures
 from services.api_gateway.outside import Outside
 from shared.core.errors import Forbidden, ServiceUnavailable
 
@@ -50,6 +51,7 @@ class _Figures:
         yield from families
         yield GaugeMetricFamily("odst_free_bytes", "Usable space on the data disk", value=self._outside.store.free_bytes())
         yield from self._queues()
+        yield from _live(self._outside.live.figures())
 
     def _queues(self) -> Iterator[Any]:
         ready = GaugeMetricFamily("odst_queue_messages_ready", "Messages that wait", labels=["queue"])
@@ -64,6 +66,25 @@ class _Figures:
             ready.add_metric([depth["name"]], depth["ready"])
             consumers.add_metric([depth["name"]], depth["consumers"])
         yield from (ready, consumers, broker)
+
+
+def _live(now: Figures) -> Iterator[Any]:
+    yield GaugeMetricFamily("odst_live_readers", "Streams of live events that are open", value=now.readers)
+    yield GaugeMetricFamily("odst_live_listening", "1 if this gateway hears the broker", value=float(now.listening))
+    yield GaugeMetricFamily("odst_live_waiting_bytes", "On their way to readers that do not take them yet", value=now.waiting_bytes)
+    yield GaugeMetricFamily("odst_live_behind_events", "Not yet told to the reader furthest behind", value=now.behind_events)
+    yield _counted("odst_live_readers_refused", "Streams refused at a limit", "code", now.counts.refused)
+    yield _counted("odst_live_readers_ended", "Streams that ended", "reason", now.counts.ended)
+    yield CounterMetricFamily("odst_live_heard_events", "Events heard from the broker", value=now.counts.heard_events)
+    yield CounterMetricFamily("odst_live_sent_events", "Events sent, once for each reader", value=now.counts.sent_events)
+    yield CounterMetricFamily("odst_live_sent_bytes", "Bytes sent to readers", value=now.counts.sent_bytes)
+
+
+def _counted(name: str, meaning: str, label: str, by_label: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, meaning, labels=[label])
+    for value, count in sorted(dict(by_label).items()):
+        family.add_metric([value], count)
+    return family
 
 
 def doors(outside: Outside) -> Blueprint:

@@ -11,6 +11,7 @@
     reader     one connection: what it was sent, and what is due
     hub        the thread that writes to all connections
     seats      how many may follow, in all and by person
+    counts     what is counted about it, for metrics
     watching   whether they still may
     live       all of it together
 """

@@ -61,6 +61,12 @@ class Hub:
         with self._lock:
             return act(self._ring)
 
+    def backlog(self) -> tuple[int, int]:
+        """Bytes that wait for connections, and events that the reader who is the furthest behind was not told of."""
+        readers, end = tuple(self._readers), self._ring.end
+        behind = max((end - reader.place for reader in readers), default=0)
+        return sum(reader.waiting_bytes for reader in readers), max(0, behind)
+
     def tell(self, told: Told) -> None:
         """One more event."""
         with self._lock:
@@ -110,7 +116,7 @@ class Hub:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 64)
                 self._is_rung = False
-            elif _is_gone(self._readers.get(key.data)):
+            elif key.data in self._readers and key.data.is_gone():
                 self._drop(key.data)
         now = time.monotonic()
         while self._orders:
@@ -149,15 +155,3 @@ class Hub:
             time.sleep(0.02)  # for who has gone is always readable: waiting at the selector would not wait
         for reader in list(self._readers):
             self._drop(reader)
-
-
-def _is_gone(connection: socket.socket | None) -> bool:
-    """Whether the other side has closed; what it still says is thrown away."""
-    if connection is None:
-        return False
-    try:
-        return connection.recv(4096) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.api_gateway.config import ApiGatewaySettings
 from services.api_gateway.live import told as messages
+from services.api_gateway.live.counts import Counts, Figures
 from services.api_gateway.live.hub import Hub
 from services.api_gateway.live.reader import Reader, Start
 from services.api_gateway.live.ring import Ring
@@ -40,7 +41,8 @@ class Live:
 
     def __init__(self, settings: ApiGatewaySettings, services: Services) -> None:
         """Nothing runs before `start`."""
-        self.seats = Seats(settings.events_readers, settings.events_readers_per_person)
+        self._counts = Counts()
+        self._seats = Seats(settings.events_readers, settings.events_readers_per_person)
         self._hub = Hub(Ring(settings.events_kept, MOST_KEPT_BYTES), settings.events_heartbeat_seconds)
         self._ear = Ear(settings.amqp_uri, self, settings.broker_timeout_seconds)
         self._watch = Watch(services, settings.events_recheck_seconds, self._judge)
@@ -70,6 +72,7 @@ class Live:
         """As `Listener` has it."""
         one = messages.read(body)
         if one is not None:
+            self._counts.heard_events += 1
             self._hub.tell(one)
 
     def listening(self) -> None:
@@ -106,14 +109,14 @@ class Live:
         Raises:
             TooMany, ServiceUnavailable: as `Seats.take` has it.
         """
-        self.seats.take(allowed.person)
+        self._take_seat(allowed.person)
         self._ever_joined = True
         start: Start = self._hub.look(lambda ring: _start(ring, after, from_start=False))
         opening = f"retry: {RETRY_MILLISECONDS}\n\n".encode() + start.opening
         if not self._is_listening:
             opening += messages.comment("the broker is away: nothing is heard until it is back")
         start = replace(start, opening=opening, chunked=way.chunked)
-        reader = Reader(allowed, wish, start, lambda: self._left(reader, allowed.person))
+        reader = Reader(allowed, wish, start, self._counts, lambda: self._left(reader, allowed.person))
         self._watch.add(reader, credential)
         with self._lock:
             self._waiting[way.connection] = reader
@@ -131,9 +134,21 @@ class Live:
             connection.close()
         return True
 
+    def figures(self) -> Figures:
+        """Counts for metrics."""
+        waiting, behind = self._hub.backlog()
+        return Figures(self._counts, self._seats.taken, waiting, behind, self._is_listening)
+
+    def _take_seat(self, person: str) -> None:
+        try:
+            self._seats.take(person)
+        except OdstError as refusal:
+            self._counts.refused[refusal.code] += 1
+            raise
+
     def _left(self, reader: Reader, person: str) -> None:
         self._watch.remove(reader)
-        self.seats.give_back(person)
+        self._seats.give_back(person)
 
     def _judge(self, reader: Any, verdict: Verdict) -> None:
         if isinstance(verdict, OdstError):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from services.api_gateway.live.counts import LEFT, STALLED, TOO_SLOW, Counts
 from services.api_gateway.live.ring import Ring
 from services.api_gateway.live.told import ENDED, about_stream, comment, position
 from services.api_gateway.live.wishes import Allowed, Wish, is_for
@@ -45,13 +46,14 @@ class Start:
 class Reader:
     """Used by one thread: that of the hub."""
 
-    def __init__(self, allowed: Allowed, wish: Wish, start: Start, left: Callable[[], None]) -> None:
+    def __init__(self, allowed: Allowed, wish: Wish, start: Start, counts: Counts, left: Callable[[], None]) -> None:
         """Sends `start.opening`, then what is wanted from there on; `left` is called once, at the end."""
         self.allowed, self.wish = allowed, wish
         self.place, self._chunked = start.place, start.chunked
         self._out = memoryview(b"")
         self._due: list[bytes] = [start.opening]
-        self._left = left
+        self._counts, self._left = counts, left
+        self._ended_by = LEFT
         self._has_ended = False
         self._socket: socket.socket | None = None
         self._sent = self._checked = self._moved = 0.0
@@ -75,6 +77,11 @@ class Reader:
         return bool(self._out)
 
     @property
+    def waiting_bytes(self) -> int:
+        """So much waits until the connection takes it."""
+        return len(self._out)
+
+    @property
     def ending(self) -> bool:
         """Whether it was told why it ends."""
         return self._until is not None
@@ -90,9 +97,26 @@ class Reader:
     def end(self, reason: str, detail: str, now: float) -> None:
         """Say why, and cut the connection."""
         if not self.ending:
-            log.info("live_reader_cut", person=self.allowed.person, reason=reason)
+            self._cut(reason)
             self._due = [about_stream(ENDED, reason, detail)]
             self._until = now + FAREWELL_SECONDS
+
+    def _cut(self, reason: str) -> None:
+        log.info("live_reader_cut", person=self.allowed.person, reason=reason)
+        self._ended_by = reason
+
+    def is_gone(self) -> bool:
+        """Whether the other side has closed; what it still says is thrown away."""
+        assert self._socket is not None
+        try:
+            return self._socket.recv(4096) == b""
+        except BlockingIOError:
+            return False
+        except TimeoutError:  # the system noticed before us: TCP_USER_TIMEOUT
+            self._cut(STALLED)
+            return True
+        except OSError:
+            return True
 
     def advance(self, ring: Ring, now: float, heartbeat: float) -> bool:
         """Send what is due and can be sent now; False if the connection is to be closed.
@@ -101,7 +125,7 @@ class Reader:
             OSError: if it is gone.
         """
         if self.place < ring.first and self._trusted(now):
-            self.end("READER_TOO_SLOW", f"{ring.first - self.place} events were not read in time; come back with Last-Event-ID", now)
+            self.end(TOO_SLOW, f"{ring.first - self.place} events were not read in time; come back with Last-Event-ID", now)
         for _ in range(64):  # so that one that comes far behind does not keep the others waiting
             if not self._out:
                 self._out = memoryview(self._framed(self._next(ring, now, heartbeat)))
@@ -109,8 +133,10 @@ class Reader:
                 return not self.ending
             if not self._send(now):
                 break
-        stalled = now - self._moved > STALLED_SECONDS
-        return not stalled and (self._until is None or now < self._until)
+        if now - self._moved > STALLED_SECONDS and not self.ending:
+            self._cut(STALLED)
+            return False
+        return self._until is None or now < self._until
 
     def _send(self, now: float) -> bool:
         """Some of what is on its way; False if the connection takes no more."""
@@ -120,6 +146,7 @@ class Reader:
         except BlockingIOError:
             return False
         self._out = self._out[sent:]
+        self._counts.sent_bytes += sent
         self._sent = self._moved = now
         return True
 
@@ -156,6 +183,7 @@ class Reader:
             self.place += 1
             if is_for(told, self.allowed, self.wish):
                 found.append(told.frame)
+                self._counts.sent_events += 1
                 size += len(told.frame)
                 self._said_id = told.event_id or self._said_id
         return b"".join(found)
@@ -174,4 +202,5 @@ class Reader:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
             self._socket.close()
+        self._counts.ended[self._ended_by] += 1
         self._left()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from services.api_gateway.live import reader as reading
+from services.api_gateway.live.counts import Counts
 from services.api_gateway.live.reader import Reader, Start
 from services.api_gateway.live.ring import Ring
 from services.api_gateway.live.seats import Seats
@@ -164,9 +165,10 @@ class Pair:
 
     def __init__(self, ring: Ring, **start: Any) -> None:
         """A small buffer, so that one that does not read is noticed soon."""
-        self.ring, self.left, self.now = ring, 0, 0.0
+        self.ring, self.left, self.now, self.counts = ring, 0, 0.0, Counts()
         ours, self.theirs = socket.socketpair()
-        self.reader = Reader(Allowed.to(ADMIN), Wish(), Start(ring.end, b": begin\n\n", **{"chunked": False, **start}), self._leave)
+        begin = Start(ring.end, b": begin\n\n", **{"chunked": False, **start})
+        self.reader = Reader(Allowed.to(ADMIN), Wish(), begin, self.counts, self._leave)
         self.reader.begin(ours, 0.0)
         self.theirs.settimeout(10)
 
@@ -220,6 +222,8 @@ def test_a_reader_that_does_not_read_is_told_and_cut_and_nothing_is_kept_for_it(
     assert max(waiting) < 2 * reading.PORTION_BYTES
     assert (got[-1].event, got[-1].data["reason"]) == ("events.ended", "READER_TOO_SLOW")
     assert not pair.advance()
+    pair.reader.close()
+    assert pair.counts.ended["READER_TOO_SLOW"] == 1
 
 
 def test_a_reader_that_takes_nothing_for_long_is_cut(pair: Pair, ring: Ring) -> None:
@@ -231,6 +235,8 @@ def test_a_reader_that_takes_nothing_for_long_is_cut(pair: Pair, ring: Ring) -> 
 
     assert pair.advance(reading.STALLED_SECONDS)
     assert not pair.advance(reading.STALLED_SECONDS + 2)
+    pair.reader.close()
+    assert pair.counts.ended["READER_STALLED"] == 1
 
 
 def test_a_quiet_stream_shows_that_it_lives_and_where_it_is(pair: Pair, ring: Ring) -> None:
