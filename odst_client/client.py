@@ -44,7 +44,7 @@ class Client:
         mesh          matrix_page, matrix_pages, plan, instances
         instance      readiness, status, alarms, settings, rotate_key, openapi
         dead_letters  oldest, replay, discard
-        webhooks      subscribe, all, show, change, pause, resume, unsubscribe, rotate_secret, test, replay,
+        webhooks      subscribe, all, show, change, pause, resume, take_over, unsubscribe, rotate_secret, test, replay,
                       deliveries, deliveries_page, delivery, replay_delivery
         templates     show, change, reset, preview
         jamf          try_connection, register_point, record, drift, drift_page

@@ -87,6 +87,11 @@ class Webhooks(Group):
         """Send again, whether it was paused or disabled."""
         return self._read(self.resume, Subscription, if_match=if_match, subscription_id=subscription_id)
 
+    @operation("POST", "/api/v1/subscriptions/{subscription_id}/owner")
+    def take_over(self, subscription_id: str, *, if_match: str | None = None) -> Subscription:
+        """Put it into one's own name, such as when its owner is gone; all else stays as it is."""
+        return self._read(self.take_over, Subscription, if_match=if_match, subscription_id=subscription_id)
+
     @operation("POST", "/api/v1/subscriptions/{subscription_id}/secret", creates=True)
     def rotate_secret(self, subscription_id: str) -> NewSecret:
         """Make a new secret, which is shown only now; for a time, the one before signs beside it."""

@@ -161,6 +161,16 @@ def resume(session: Session, subscription_id: str, if_match: str | None) -> None
     _say(session, session.client.webhooks.resume(subscription_id, if_match=if_match))
 
 
+@subscriptions.command("take-over")
+@_subscription
+@options.if_match
+@with_session
+def take_over(session: Session, subscription_id: str, if_match: str | None) -> None:
+    """Put it into your own name, such as when its owner is gone; then resume it."""
+    found = session.client.webhooks.take_over(subscription_id, if_match=if_match)
+    session.say(found, f"{found.subscription_id} is yours, and {found.state}")
+
+
 @subscriptions.command()
 @_subscription
 @with_session

@@ -43,7 +43,8 @@ class Subscriptions(Protocol):
     def change(self, subscription_id: str, change: Callable[[Subscription, Secrets], Changed]) -> Subscription:
         """In one transaction: let `change` decide what becomes of it, keep that, and have its events told. Returns what it is now.
 
-        If it is disabled, its waiting deliveries fail. Whatever `change` raises, nothing is kept.
+        If it is disabled, or narrowed to fewer staging tags, its waiting deliveries fail. With another channel or other secrets, and if it
+        is made active, its receiver is as one that never failed. Whatever `change` raises, nothing is kept.
 
         Raises:
             NotFound: if there is no such subscription.
@@ -99,7 +100,8 @@ class Deliveries(Protocol):
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, and have told what is to be; False, and nothing, if another worker has claimed since.
 
-        If the subscription is disabled by it, its other waiting deliveries fail.
+        If the subscription is disabled by it, its other waiting deliveries fail. If somebody has changed the subscription since the claim,
+        the answer counts for the delivery alone.
         """
 
     def listed(self, search: DeliverySearch, after: str | None, limit: int) -> tuple[Sequence[Delivery], str | None]:
@@ -117,6 +119,9 @@ class Deliveries(Protocol):
 
         The message of what is kept stays as it is, and the rest of the receiver is over.
         """
+
+    def event(self, event_id: str) -> Told | None:
+        """A kept event; none if it is forgotten."""
 
     def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
         """Kept events that happened from `since` up to but not including `until`, oldest first."""

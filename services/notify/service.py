@@ -141,6 +141,13 @@ class NotifyService:
         return self.wired.subscribing.set_state(subscription_id, state, by_id, within, expected)
 
     @answers
+    def take_over_subscription(
+        self, subscription_id: str, person: str, by_id: str | None, within: list[str] | None, expected: list[str] | None = None
+    ) -> Any:
+        """In the name of who asks."""
+        return self.wired.owners.take_over(subscription_id, person, by_id, within, expected)
+
+    @answers
     def rotate_secret(self, subscription_id: str, by_id: str | None, within: list[str] | None) -> Any:
         """A new secret: shown this once."""
         return self.wired.subscribing.rotate_secret(subscription_id, by_id, within)

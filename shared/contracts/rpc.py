@@ -132,6 +132,7 @@ ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "show_subscription": ("subscription_id",),
         "change_subscription": ("subscription_id", "changes", "by_id", "within", "expected"),
         "set_subscription_state": ("subscription_id", "state", "by_id", "within", "expected"),
+        "take_over_subscription": ("subscription_id", "person", "by_id", "within", "expected"),
         "rotate_secret": ("subscription_id", "by_id", "within"),
         "test_subscription": ("subscription_id", "by_id", "within"),
         "replay_events": ("subscription_id", "since", "until", "by_id", "within"),

@@ -75,6 +75,7 @@ RIGHTS: dict[str, str] = {
     "PATCH /api/v1/subscriptions/<>": "subscribe",
     "POST /api/v1/subscriptions/<>/pause": "subscribe",
     "POST /api/v1/subscriptions/<>/resume": "subscribe",
+    "POST /api/v1/subscriptions/<>/owner": "subscribe",
     "POST /api/v1/subscriptions/<>/secret": "subscribe",
     "POST /api/v1/subscriptions/<>/test": "subscribe",
     "POST /api/v1/subscriptions/<>/replay": "subscribe",

@@ -65,7 +65,7 @@ EVERYTHING = [
     ["subscribe", "http://x", "--events", "*"],
     ["subscriptions"],
     ["subscriptions", "list"],
-    *[["subscriptions", word, "s"] for word in ("show", "pause", "resume", "rotate-secret", "test")],
+    *[["subscriptions", word, "s"] for word in ("show", "pause", "resume", "take-over", "rotate-secret", "test")],
     ["subscriptions", "change", "s", "--url", "http://y"],
     ["subscribe", "--email", "ada@example.org", "--pace", "daily", "--events", "*"],
     ["subscribe", "--slack", "-", "--events", "*"],

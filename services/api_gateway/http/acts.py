@@ -34,6 +34,7 @@ _OPERATIONS: dict[tuple[str, str], str] = {
     ("PATCH", "/api/v1/subscriptions/{subscription_id}"): "change_subscription",
     ("POST", "/api/v1/subscriptions/{subscription_id}/pause"): "pause_subscription",
     ("POST", "/api/v1/subscriptions/{subscription_id}/resume"): "resume_subscription",
+    ("POST", "/api/v1/subscriptions/{subscription_id}/owner"): "take_over_subscription",
     ("POST", "/api/v1/subscriptions/{subscription_id}/secret"): "rotate_secret",
     ("POST", "/api/v1/subscriptions/{subscription_id}/test"): "test_subscription",
     ("POST", "/api/v1/subscriptions/{subscription_id}/replay"): "replay_events",

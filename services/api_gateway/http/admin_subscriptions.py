@@ -122,6 +122,19 @@ def _changing(api: Blueprint, services: Services, guard: Guard) -> None:
         """Send again, whether it was paused or disabled."""
         return set_state(subscription_id, "active")
 
+    @api.post("/subscriptions/<subscription_id>/owner")
+    @guard.requires("subscribe")
+    @changes(SUBSCRIPTION)
+    @described(answers={200: Subscription})
+    def take_over_subscription(subscription_id: str) -> Response:
+        """Put a subscription into the name of who asks, such as when its owner is gone.
+
+        All else stays as it is: where it goes, its secret, the staging tags that limit it, and whether it is disabled. Somebody whose grant
+        is narrowed to staging tags cannot.
+        """
+        wished = {"person": g.person, "expected": g.expected, **_asker()}
+        return jsonify(services.call("notify", "take_over_subscription", subscription_id=subscription_id, **wished))
+
 
 def _using(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/subscriptions/<subscription_id>/secret")

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, insert, or_, select, update
 
 from services.notify.adapters.digests import tried_with
 from services.notify.adapters.rows import attempt_row, health_of, health_row, subscription_of, subscription_row
@@ -21,6 +21,8 @@ from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from shared.core.times import to_text, to_text_or_none
 
 IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
+DISABLED_TEXT = "the subscription is disabled: {}"
+NARROWED_TEXT = "the subscription was narrowed to staging tags after this was made: replay what is to be sent all the same"
 
 
 def due(now: dt.datetime, most: int) -> Select[Any]:
@@ -68,13 +70,26 @@ def claim_of(delivery: Delivery, subscription: Any, secrets: Any, now: dt.dateti
     return Claim(delivery, kept, health_of(subscription), subscription.fence, now, secrets)
 
 
-def give_back(connection: Connection, claim: Claim, outcome: Outcome) -> bool:
-    """End a claim and write what became of it; False, and nothing, if it is not this worker's any more."""
-    subscription_id = claim.subscription.subscription_id
-    mine = and_(SUBSCRIPTIONS.c.subscription_id == subscription_id, SUBSCRIPTIONS.c.fence == claim.fence)
-    values: dict[str, Any] = {"lease_until": None, "fence": SUBSCRIPTIONS.c.fence + 1, **health_row(outcome.health)}
-    if not connection.execute(update(SUBSCRIPTIONS).where(mine).values(values)).rowcount:
-        return False
+def give_back(connection: Connection, claim: Claim) -> Any:
+    """End a claim; the subscription's row, or none if the claim is not this worker's any more."""
+    values: dict[str, Any] = {"lease_until": None, "fence": SUBSCRIPTIONS.c.fence + 1}
+    return connection.execute(update(SUBSCRIPTIONS).where(_held(claim)).values(values).returning(SUBSCRIPTIONS)).first()
+
+
+def is_as_claimed(subscription: Any, claim: Claim) -> bool:
+    """True if what a receiver answered still says something of the subscription's row: nobody has given it another one meanwhile."""
+    then = claim.subscription
+    return (subscription.changed, subscription.since) == (to_text_or_none(then.changed), to_text_or_none(then.since))
+
+
+def write_health(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    """Remember how the receiver answered."""
+    this_one = SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id
+    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(health_row(outcome.health)))
+
+
+def write_outcome(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    """Write what became of what was tried, as far as nothing else became of it meanwhile."""
     these = and_(tried_with(claim.delivery.delivery_id, claim.delivery.digest_id), IS_WAITING)
     became: dict[str, Any] = {
         "state": outcome.state.value,
@@ -87,13 +102,15 @@ def give_back(connection: Connection, claim: Claim, outcome: Outcome) -> bool:
     settled = connection.execute(update(DELIVERIES).where(these).values(became).returning(DELIVERIES.c.delivery_id)).scalars().all()
     if settled and outcome.counted:
         connection.execute(insert(ATTEMPTS), [attempt_row(one, outcome.attempt) for one in settled])
-    return True
 
 
 def is_held(connection: Connection, claim: Claim) -> bool:
     """True if a claim is this worker's still; nobody else can take it before the end of this transaction."""
-    mine = and_(SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id, SUBSCRIPTIONS.c.fence == claim.fence)
-    return connection.execute(update(SUBSCRIPTIONS).where(mine).values(fence=claim.fence)).rowcount > 0
+    return connection.execute(update(SUBSCRIPTIONS).where(_held(claim)).values(fence=claim.fence)).rowcount > 0
+
+
+def _held(claim: Claim) -> ColumnElement[bool]:
+    return and_(SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id, SUBSCRIPTIONS.c.fence == claim.fence)
 
 
 def write_disabled(connection: Connection, subscription: Subscription) -> bool:
@@ -102,18 +119,14 @@ def write_disabled(connection: Connection, subscription: Subscription) -> bool:
     values = {name: row[name] for name in ("state", "reason", "since")}
     this_one = and_(SUBSCRIPTIONS.c.subscription_id == subscription.subscription_id, SUBSCRIPTIONS.c.state != row["state"])
     changed = connection.execute(update(SUBSCRIPTIONS).where(this_one).values(values)).rowcount > 0
-    fail_waiting(connection, subscription)
+    fail_waiting(connection, subscription.subscription_id, DISABLED_TEXT.format(subscription.reason))
     return changed
 
 
-def fail_waiting(connection: Connection, subscription: Subscription) -> None:
-    """End all deliveries that wait for a subscription that is disabled."""
-    rest = and_(DELIVERIES.c.subscription_id == subscription.subscription_id, IS_WAITING)
-    ended = {
-        "state": DeliveryState.FAILED.value,
-        "next_attempt": None,
-        "last_error": f"the subscription is disabled: {subscription.reason}",
-    }
+def fail_waiting(connection: Connection, subscription_id: str, reason: str) -> None:
+    """End all deliveries that wait for a subscription."""
+    rest = and_(DELIVERIES.c.subscription_id == subscription_id, IS_WAITING)
+    ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "last_error": reason}
     connection.execute(update(DELIVERIES).where(rest).values(ended))
 
 

@@ -73,14 +73,21 @@ class DatabaseDeliveries:
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, if it still is this worker's."""
         with self._database.write(alone=outcome.disabled is not None) as connection:
-            settled = claims.give_back(connection, claim, outcome)
-            if settled and outcome.disabled and claims.write_disabled(connection, outcome.disabled.subscription):
-                self._events.add(connection, *outcome.disabled.events)
-            if settled:
-                claims.set_due(connection, claim.subscription.subscription_id)
+            subscription = claims.give_back(connection, claim)
+            if subscription is None:
+                return False
+            claims.write_outcome(connection, claim, outcome)
+            if claims.is_as_claimed(subscription, claim):
+                self._write_consequences(connection, claim, outcome)
+            claims.set_due(connection, claim.subscription.subscription_id)
         if outcome.disabled:
             self._events.ring()
-        return settled
+        return True
+
+    def _write_consequences(self, connection: Connection, claim: Claim, outcome: Outcome) -> None:
+        claims.write_health(connection, claim, outcome)
+        if outcome.disabled and claims.write_disabled(connection, outcome.disabled.subscription):
+            self._events.add(connection, *outcome.disabled.events)
 
     def listed(self, search: DeliverySearch, after: str | None, limit: int) -> tuple[Sequence[Delivery], str | None]:
         """Up to `limit` deliveries, newest first, and the place after them."""
@@ -111,6 +118,11 @@ class DatabaseDeliveries:
                 connection.execute(update(DELIVERIES).where(kept).values(begun | {"digest_id": None}))
             connection.execute(update(SUBSCRIPTIONS).where(this_one).values(rests_until=None))
             claims.set_due(connection, subscription_id)
+
+    def event(self, event_id: str) -> Told | None:
+        """A kept event."""
+        with self._database.read() as connection:
+            return kept_events.find(connection, event_id)
 
     def events_between(self, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
         """Kept events of that time, oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,8 +31,17 @@ def keep(connection: Connection, told: Told) -> bool:
 def between(connection: Connection, since: dt.datetime, until: dt.datetime, limit: int) -> Sequence[Told]:
     """Events of that time, oldest first."""
     wanted = select(EVENTS).where(EVENTS.c.time >= to_text(since), EVENTS.c.time < to_text(until))
-    rows = connection.execute(wanted.order_by(EVENTS.c.time, EVENTS.c.event_id).limit(limit))
-    return [Told(row.event_id, row.event_type, to_time(row.time), row.instance, json.loads(row.data)) for row in rows]
+    return [_told(row) for row in connection.execute(wanted.order_by(EVENTS.c.time, EVENTS.c.event_id).limit(limit))]
+
+
+def find(connection: Connection, event_id: str) -> Told | None:
+    """One event; none if it is forgotten."""
+    row = connection.execute(select(EVENTS).where(EVENTS.c.event_id == event_id)).first()
+    return _told(row) if row else None
+
+
+def _told(row: Any) -> Told:
+    return Told(row.event_id, row.event_type, to_time(row.time), row.instance, json.loads(row.data))
 
 
 def prune(connection: Connection, before: dt.datetime, most: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from services.notify.adapters.claims import fail_waiting, set_due
+from services.notify.adapters.claims import DISABLED_TEXT, NARROWED_TEXT, fail_waiting, set_due
 from services.notify.adapters.rows import health_row, secrets_of, secrets_text, subscription_of, subscription_row
 from services.notify.adapters.schema import DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.channels import Secrets
@@ -64,12 +64,14 @@ class DatabaseSubscriptions:
             values = subscription_row(changed.subscription)
             if changed.secrets is not None:
                 values["encrypted_secret"] = self._secrets.encrypt(secrets_text(changed.secrets), subscription_id)
-            if changed.subscription.is_active and not before.is_active:
+            if _begins_anew(before, changed):
                 values |= health_row(Health())
             this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
             connection.execute(update(SUBSCRIPTIONS).where(this_one).values(values))
             if changed.subscription.state is SubscriptionState.DISABLED:
-                fail_waiting(connection, changed.subscription)
+                fail_waiting(connection, subscription_id, DISABLED_TEXT.format(changed.subscription.reason))
+            elif changed.subscription.is_narrower_than(before):
+                fail_waiting(connection, subscription_id, NARROWED_TEXT)
             set_due(connection, subscription_id)
             self._events.add(connection, *changed.events)
         self._events.ring()
@@ -91,9 +93,17 @@ class DatabaseSubscriptions:
     def remove(self, subscription_id: str, check: Callable[[Subscription], None]) -> None:
         """Forget one with its deliveries, if `check` lets it pass."""
         with self._database.write(alone=True) as connection:
+            # Its row first, as whoever settles does: two who lock in another order wait for each other.
+            connection.execute(select(SUBSCRIPTIONS.c.fence).where(SUBSCRIPTIONS.c.subscription_id == subscription_id).with_for_update())
             check(self._subscription(_known(connection, subscription_id)))
             connection.execute(delete(DELIVERIES).where(DELIVERIES.c.subscription_id == subscription_id))
             connection.execute(delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id == subscription_id))
+
+
+def _begins_anew(before: Subscription, changed: Changed) -> bool:
+    """True if how its receiver has answered of late says nothing of how it will."""
+    is_elsewhere = changed.subscription.channel != before.channel or changed.secrets is not None
+    return is_elsewhere or (changed.subscription.is_active and not before.is_active)
 
 
 def _row(connection: Connection, subscription_id: str) -> Any:

@@ -97,6 +97,10 @@ class Subscription:
         """True if anything is sent."""
         return self.state is SubscriptionState.ACTIVE
 
+    def is_narrower_than(self, before: Subscription) -> bool:
+        """True if there are packages of which it was told, and is told no longer."""
+        return self.within is not None and (before.within is None or not before.within <= self.within)
+
     def in_state(self, state: SubscriptionState, now: dt.datetime, reason: Reason | None = None) -> Subscription:
         """In another state from now on; one that is in it already stays as it is."""
         return self if state is self.state else replace(self, state=state, reason=reason, since=now)

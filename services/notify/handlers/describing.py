@@ -8,6 +8,7 @@ from typing import Any
 from services.notify.domain.deliveries import Attempt, Delivery, DeliveryState
 from services.notify.domain.subscriptions import Subscription
 from shared.core.times import rfc3339, rfc3339_or_none
+from shared.core.versions import SUBSCRIPTION, check_expected
 
 
 def describe_subscription(subscription: Subscription) -> dict[str, Any]:
@@ -30,6 +31,15 @@ def describe_subscription(subscription: Subscription) -> dict[str, Any]:
         "changed": rfc3339_or_none(subscription.changed),
         "secret_readable": subscription.secret_readable,
     }
+
+
+def check_version(expected: object, kept: Subscription) -> None:
+    """Let pass a subscription as it was expected; ask within the transaction of its change.
+
+    Raises:
+        PreconditionFailed: if it has none of the versions that are `expected`.
+    """
+    check_expected(expected, describe_subscription(kept), SUBSCRIPTION)
 
 
 def describe_delivery(delivery: Delivery) -> dict[str, Any]:

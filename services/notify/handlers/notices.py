@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.notify.domain.channels import Told
 from services.notify.domain.digests import alone
+from services.notify.handlers.owners import RIGHT
 from services.notify.ports import Mailer, NoteWriter, People
 from shared.contracts.events import Event, SubscriptionDisabledV1
 from shared.contracts.happening import Happening
@@ -13,7 +14,6 @@ from shared.core.errors import ServiceUnavailable
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
-RIGHT = "subscribe"
 
 
 @dataclass

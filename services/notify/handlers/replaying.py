@@ -9,13 +9,13 @@ from typing import Any
 
 from services.notify.domain.channels import Told
 from services.notify.domain.deliveries import Delivery
-from services.notify.domain.filters import Package
+from services.notify.domain.filters import Package, is_within
 from services.notify.domain.subscriptions import Subscription
 from services.notify.handlers.describing import describe_delivery
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, delivery_of
 from services.notify.ports import Deliveries
-from shared.core.errors import Conflict, InvalidInput, NotFound
+from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.core.times import to_text
 
 MAX_AT_ONCE = 1000
@@ -36,17 +36,25 @@ class Replaying:
 
         Raises:
             NotFound: if there is none.
-            Forbidden: NOT_THE_OWNER.
+            Forbidden: NOT_THE_OWNER, or NOT_ENTITLED, if the subscription is narrowed and may not be told of this any more.
             Conflict: SUBSCRIPTION_NOT_ACTIVE.
+            ServiceUnavailable: if the subscription is narrowed, and storage does not answer.
         """
         found = self.deliveries.find(delivery_id)
         if found is None:
             raise NotFound(f"there is no delivery {str(delivery_id)[:40]!r}; old ones are forgotten")
         delivery, _ = found
-        self._active(delivery.subscription_id, by_id, within)
+        self._check_limit(self._active(delivery.subscription_id, by_id, within), delivery)
         self._send(delivery.subscription_id, [delivery])
         again = self.deliveries.find(delivery_id)
         return describe_delivery(again[0] if again else delivery)
+
+    def _check_limit(self, subscription: Subscription, delivery: Delivery) -> None:
+        if subscription.within is None:
+            return
+        told = self.deliveries.event(delivery.event_id)
+        if told is None or not is_within(self.about.package_of(told), subscription.within):
+            raise Forbidden("this is outside of the staging tags within which the subscription may be told", "NOT_ENTITLED")
 
     def replay_events(self, subscription_id: str, since: Any, until: Any, by_id: str | None, within: Any) -> dict[str, Any]:
         """Have everything sent again that happened from `since` up to but not including `until`, and that it wants as it is now.

@@ -23,16 +23,14 @@ from services.notify.domain.subscriptions import (
     checked_description,
     merged_settings,
 )
-from services.notify.handlers.describing import describe_subscription
+from services.notify.handlers.describing import check_version, describe_subscription
+from services.notify.handlers.owners import RIGHT, check_owner
 from services.notify.handlers.telling import Clock
 from services.notify.ports import People, Senders, Subscriptions
 from shared.contracts.patterns import checked_patterns
 from shared.contracts.spine import handled_by
-from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from shared.core.errors import Conflict, Forbidden, InvalidInput, Locked, NotFound
 from shared.core.staging import Tags, read_tags
-from shared.core.versions import SUBSCRIPTION, check_expected
-
-RIGHT = "subscribe"
 
 
 @dataclass
@@ -114,6 +112,7 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
             InvalidInput: as in `subscribe`, and CHANNEL_KIND_FIXED.
             PreconditionFailed: if it has none of the versions that are `expected`.
+            Locked: if somebody else gave it another channel just now.
         """
         limit = _limit(within)
         before = self.permitted(subscription_id, by_id, within)
@@ -127,11 +126,15 @@ class Subscribing:
         if changes.get("description") is not None:
             wished["description"] = checked_description(changes["description"])
 
+        if changes.get("channel") is not None:
+            wished["channel"] = channel
+
         def changed(kept: Subscription, secrets: Secrets) -> Changed:
-            _check_expected(expected, kept)
-            narrowed = _narrower(kept.within, limit)
-            became = replace(kept, **wished, within=narrowed, channel=channel if changes.get("channel") is not None else kept.channel)
-            return Changed(became, {**secrets, **given} if given else None)
+            _check_asker(kept, by_id, within)
+            check_version(expected, kept)
+            if "channel" in wished and kept.channel != before.channel:
+                raise Locked("somebody else gave this subscription another channel just now: look again, and decide again")
+            return Changed(replace(kept, **wished, within=_narrower(kept.within, limit)), {**secrets, **given} if given else None)
 
         return describe_subscription(self.subscriptions.change(subscription_id, changed))
 
@@ -158,16 +161,19 @@ class Subscribing:
             NotFound: if there is none.
             Forbidden: NOT_THE_OWNER.
             InvalidInput: STATE_INVALID.
-            Conflict: SUBSCRIPTION_DISABLED, if one is to be paused that is disabled.
+            Conflict: SUBSCRIPTION_DISABLED, if one is to be paused that is disabled; OWNER_MAY_NOT, if one is to be made active whose
+                owner may not subscribe.
             PreconditionFailed: as above.
         """
         if state not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
             raise InvalidInput("a subscription can be made active or paused", "STATE_INVALID")
         wished, now = SubscriptionState(state), self.clock()
-        self.permitted(subscription_id, by_id, within)
+        if wished is SubscriptionState.ACTIVE and self.people:
+            check_owner(self.people, self.permitted(subscription_id, by_id, within))
 
         def changed(kept: Subscription, _secrets: Secrets) -> Changed:
-            _check_expected(expected, kept)
+            _check_asker(kept, by_id, within)
+            check_version(expected, kept)
             if wished is SubscriptionState.PAUSED and kept.state is SubscriptionState.DISABLED:
                 raise Conflict("this subscription is disabled already: nothing is sent to it", "SUBSCRIPTION_DISABLED")
             return Changed(kept.in_state(wished, now))
@@ -184,8 +190,12 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
             PreconditionFailed: as above.
         """
-        self.permitted(subscription_id, by_id, within)
-        self.subscriptions.remove(subscription_id, lambda kept: _check_expected(expected, kept))
+
+        def check(kept: Subscription) -> None:
+            _check_asker(kept, by_id, within)
+            check_version(expected, kept)
+
+        self.subscriptions.remove(subscription_id, check)
 
     def rotate_secret(self, subscription_id: str, by_id: str | None, within: Any) -> dict[str, Any]:
         """Make a new secret, shown only now; until `former_until` the one before signs beside it.
@@ -195,10 +205,10 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
             Conflict: NO_SECRET_HERE, if its channel has none that we made.
         """
-        self.permitted(subscription_id, by_id, within)
         now, made = self.clock(), dict[str, str]()
 
         def changed(kept: Subscription, secrets: Secrets) -> Changed:
+            _check_asker(kept, by_id, within)
             if not kept.channel.made_secrets():
                 raise Conflict(f"a {kept.channel.kind} channel has no secret that is made here", "NO_SECRET_HERE")
             made.update(rotated(secrets, now, self.secret_overlap))
@@ -215,13 +225,13 @@ class Subscribing:
             Forbidden: NOT_THE_OWNER.
         """
         found = self.find(subscription_id)
-        if within is not None and (by_id is None or found.owner_id != by_id):
-            raise Forbidden("your grant is narrowed to staging tags: it changes only subscriptions in your own name", "NOT_THE_OWNER")
+        _check_asker(found, by_id, within)
         return found
 
 
-def _check_expected(expected: object, kept: Subscription) -> None:
-    check_expected(expected, describe_subscription(kept), SUBSCRIPTION)
+def _check_asker(kept: Subscription, by_id: str | None, within: Any) -> None:
+    if within is not None and (by_id is None or kept.owner_id != by_id):
+        raise Forbidden("your grant is narrowed to staging tags: it changes only subscriptions in your own name", "NOT_THE_OWNER")
 
 
 def _limit(within: Any) -> Tags | None:

@@ -40,6 +40,7 @@ NOT_KEYED = {
     "POST /api/v1/people/{reference}/disable": "disabled is disabled",
     "POST /api/v1/people/{reference}/enable": "active is active",
     "POST /api/v1/subscriptions/{subscription_id}/pause": "paused is paused",
+    "POST /api/v1/subscriptions/{subscription_id}/owner": "whose it is stays theirs",
     "POST /api/v1/subscriptions/{subscription_id}/test": "keeps nothing",
     "POST /api/v1/subscriptions/{subscription_id}/replay": "the same messages have the same ids: receivers drop what they know",
     "POST /api/v1/deliveries/{delivery_id}/replay": "as above",

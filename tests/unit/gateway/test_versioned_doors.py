@@ -78,6 +78,7 @@ class House:
             notify__show_subscription=self.notify.subscribing.show,
             notify__change_subscription=self.notify.subscribing.change,
             notify__set_subscription_state=self.notify.subscribing.set_state,
+            notify__take_over_subscription=self.notify.owners.take_over,
             notify__unsubscribe=self.notify.subscribing.unsubscribe,
         )
         self.gateway: Asker = a_gateway(folder / "g", self.services)
@@ -156,6 +157,7 @@ CHANGES = [
     Change(_subscription, ("POST", "/pause", None), ("PATCH", "", _EVENTS)),
     Change(_subscription, ("PATCH", "", _EVENTS), ("POST", "/pause", None)),
     Change(_subscription, ("POST", "/pause", None), ("POST", "/resume", None)),
+    Change(_subscription, ("PATCH", "", _EVENTS), ("POST", "/owner", None)),
     Change(_subscription, ("PATCH", "", _EVENTS), ("DELETE", "", None)),
     Change(_promotion, ("POST", "/approve", None), ("POST", "/reject", {})),
     Change(_promotion, ("POST", "/reject", {}), ("POST", "/approve", None)),
