@@ -13,6 +13,7 @@ from services.directory.adapters.oidc_plan import OidcPlan, broken_rule
 from services.directory.domain.sessions import SessionLimits
 from services.directory.domain.throttle import Rule
 from services.directory.domain.tokens import Lifetimes
+from shared.runtime.certificates import Reader, files_and_their_settings
 from shared.runtime.settings import COMMA_SEPARATED, Settings
 
 _MOST_SERVERS = 8
@@ -265,6 +266,11 @@ class DirectorySettings(LdapSettings, OidcSettings):
     def token_lifetimes(self) -> Lifetimes:
         """How long tokens are valid."""
         return Lifetimes(dt.timedelta(seconds=self.token_default_seconds), dt.timedelta(seconds=self.token_longest_seconds))
+
+    @property
+    def certificates(self) -> dict[str, Reader]:
+        """Where certificates are whose end is looked for, by the setting that names them."""
+        return files_and_their_settings({"ODST_LDAP_CA_FILE": self.ldap_ca_file, "ODST_OIDC_CA_FILE": self.oidc_ca_file})
 
     def login_rule(self, tries: int) -> Rule:
         """How much is waited after so many free tries."""

@@ -62,6 +62,9 @@ class Register(Protocol):
     def tokens(self) -> Sequence[Token]:
         """All tokens, newest first."""
 
+    def ending(self, after: dt.datetime, before: dt.datetime) -> Sequence[tuple[Token, Person]]:
+        """Tokens that are not revoked and expire after `after`, and no later than `before`, with whose they are; in that order."""
+
     def add_token(self, token: Token) -> None:
         """Keep a new token."""
 

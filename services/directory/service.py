@@ -90,8 +90,8 @@ class DirectoryService:
 
     @every
     def sweep(self) -> None:
-        """Who is gone outside is shut out here; old keys of requests are forgotten."""
-        self.wired.do.sweep()
+        """Who is gone outside is shut out here; what is the matter is found."""
+        self.wired.sweep()
 
     @answers
     def authorize(self, token_sha256: str, right: str) -> Any:
@@ -275,6 +275,11 @@ class DirectoryService:
         return self.wired.do.outside.examine_ldap(name)
 
     @answers
+    def list_alarms(self) -> Any:
+        """What is the matter."""
+        return self.wired.watching.list_alarms()
+
+    @answers
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()
@@ -287,7 +292,7 @@ class DirectoryService:
     @answers
     def figures(self) -> Any:
         """How many people, tokens, sessions and entries in the audit log there are."""
-        return self.wired.do.figures() | self.wired.audit.figures()
+        return self.wired.figures()
 
 
 _WORKERS = 32

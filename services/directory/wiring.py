@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from services.directory.adapters.ldap_accounts import LdapAccounts
 from services.directory.adapters.oidc_provider import OidcProvider
 from services.directory.adapters.pending_logins import DatabasePendingLogins
 from services.directory.adapters.register import DatabaseRegister
+from services.directory.adapters.schema import alarms, outbox
 from services.directory.adapters.sessions import DatabaseAttempts, DatabaseGroupGrants, DatabaseSessions
 from services.directory.adapters.signer import KeySigner
 from services.directory.config import DirectorySettings
@@ -35,6 +37,7 @@ from services.directory.handlers.people import GroupHandlers, PasswordRules, Peo
 from services.directory.handlers.sealing import Sealing
 from services.directory.handlers.tokens import TokenHandlers
 from services.directory.handlers.verifying import Verifying
+from services.directory.handlers.watching import WatchingHandlers
 from services.directory.ports import (
     Accounts,
     Attempts,
@@ -48,9 +51,12 @@ from services.directory.ports import (
     Sessions,
 )
 from shared.runtime import migrations
+from shared.runtime.alarms import SqlAlarmBook
+from shared.runtime.certificates import CertificateLook
 from shared.runtime.database import Database
 from shared.runtime.keys import InstanceKey
 from shared.runtime.loops import Loop
+from shared.runtime.outbox import Outbox
 
 
 @dataclass
@@ -148,8 +154,19 @@ class Directory:
 
     do: Handlers
     audit: AuditKeeping
+    watching: WatchingHandlers
     database: Database
     loops: tuple[Loop, ...] = ()
+
+    def sweep(self) -> None:
+        """Who is gone outside is shut out here, old keys of requests are forgotten, and what is the matter is found."""
+        with ExitStack() as looked:
+            looked.callback(self.watching.sweep)  # also if something of this does not succeed
+            self.do.sweep()
+
+    def figures(self) -> dict[str, float]:
+        """Counts for metrics and status."""
+        return {**self.do.figures(), **self.audit.figures(), **self.watching.figures()}
 
     def close(self) -> None:
         """Close the database."""
@@ -167,8 +184,16 @@ def build(settings: DirectorySettings) -> Directory:
     provider = OidcProvider(settings.oidc) if settings.oidc else None
     outside = Outside(register, *kept, passwords, sources, _here(settings), _now, DatabasePendingLogins(database), provider)
     audit = audit_on(database, settings)
-    loops = (Loop("audit", audit.step, settings.sweep_seconds),)
-    return Directory(assemble(settings, outside), audit, database, loops)
+    events = Outbox(database, outbox, settings.bus.publisher("directory"))
+    loops = (events.as_loop(settings.sweep_seconds), Loop("audit", audit.step, settings.sweep_seconds))
+    return Directory(assemble(settings, outside), audit, _watching(settings, database, events, register), database, loops)
+
+
+def _watching(settings: DirectorySettings, database: Database, events: Outbox, register: Register) -> WatchingHandlers:
+    book = SqlAlarmBook("directory", database, alarms, events, settings.alarm_patience)
+    book.begin()
+    look = CertificateLook.of(settings, settings.certificates, book)
+    return WatchingHandlers(register, look, book, _now, settings.expiry_warning)
 
 
 def audit_on(database: Database, settings: DirectorySettings) -> AuditKeeping:

@@ -16,6 +16,7 @@ from services.notify.adapters.mail.smtp import Security, SmtpPlan
 from services.notify.domain.channels.email import checked_address
 from services.notify.domain.pacing import Pacing
 from shared.core.errors import InvalidInput
+from shared.runtime.certificates import Reader, files_and_their_settings, served_at
 from shared.runtime.outbound import Limits, trusted_authorities
 from shared.runtime.settings import COMMA_SEPARATED, Settings
 
@@ -161,3 +162,11 @@ class NotifySettings(MailSettings):
     """How long deliveries that have ended are kept for people to look at."""
     events_kept: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
     """How many events are kept at most, for so long, so that subscribers can have what they missed."""
+
+    @property
+    def certificates(self) -> dict[str, Reader]:
+        """Where certificates are whose end is looked for, by the setting that names them: also the one of this instance's own address."""
+        found = files_and_their_settings({"ODST_SMTP_CA_FILE": self.smtp_ca_file, "ODST_WEBHOOK_CA_FILE": self.webhook_ca_file})
+        if self.public_url.startswith("https:"):
+            found["ODST_PUBLIC_URL"] = lambda: served_at(self.public_url)
+        return found

@@ -15,6 +15,7 @@ from services.notify.domain.filters import Package
 from services.notify.domain.jamf.comparing import Here
 from services.notify.domain.jamf.records import Digests, Finding, PackageRecord, PackageWish, PointWish, Write
 from services.notify.domain.judging import Outcome
+from services.notify.domain.letters import Letter
 from services.notify.domain.subscriptions import Changed, Subscription
 from services.notify.domain.templates import Template
 from shared.core.staging import Tags
@@ -337,3 +338,16 @@ class PublishedFiles(Protocol):
 
     def page(self, after: str | None, limit: int) -> tuple[Sequence[tuple[Here, Package]], str | None]:
         """Files that clients get, with what filters ask about, and where the next page begins."""
+
+
+class LetterBox(Protocol):
+    """The dead letters at the broker. Both methods raise ServiceUnavailable if it does not answer."""
+
+    name: str
+    """Of their queue."""
+
+    def number(self) -> int:
+        """How many wait; those that somebody just looks at are not among them."""
+
+    def oldest(self) -> Letter | None:
+        """The first of them; none if there is none."""

@@ -232,6 +232,11 @@ class NotifyService:
         return self.wired.templates.preview(kind, event_type, source)
 
     @answers
+    def list_alarms(self) -> Any:
+        """What is the matter."""
+        return self.wired.watching.list_alarms()
+
+    @answers
     def list_settings(self) -> Any:
         """What this process goes by, and where it came from."""
         return self.in_effect()

@@ -17,10 +17,11 @@ from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.directory import RpcPeople
 from services.notify.adapters.guarded_http import Guard, GuardedHttp
 from services.notify.adapters.jamf.servers import HttpJamfServers
+from services.notify.adapters.letters import BrokerLetterBox
 from services.notify.adapters.mail.composer import MailComposer
 from services.notify.adapters.mail.smtp import SmtpRelay
 from services.notify.adapters.published_files import RpcFiles
-from services.notify.adapters.schema import SUBSCRIPTIONS, outbox
+from services.notify.adapters.schema import SUBSCRIPTIONS, alarms, outbox
 from services.notify.adapters.storage import RpcPackages
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.adapters.templates import DatabaseTemplates
@@ -38,11 +39,14 @@ from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
 from services.notify.handlers.templates import Shaping, TemplateHandlers
 from services.notify.handlers.testing import Testing
+from services.notify.handlers.watching import WatchingHandlers
 from services.notify.ports import Sender
 from shared.contracts.events import Event
 from shared.contracts.happening import Happening
 from shared.runtime import migrations
+from shared.runtime.alarms import SqlAlarmBook
 from shared.runtime.bus.rpc import RpcClient
+from shared.runtime.certificates import CertificateLook
 from shared.runtime.crew import GreenCrew
 from shared.runtime.database import Database
 from shared.runtime.loops import Loop
@@ -69,6 +73,7 @@ class Notify:
     log: DeliveryLog
     delivering: Delivering
     owners: Owners
+    watching: WatchingHandlers
     secrets: SecretColumn
     database: Database
     crew: GreenCrew
@@ -80,15 +85,16 @@ class Notify:
         self.notices.tell_owner(event, happening)
 
     def sweep(self) -> None:
-        """Forget what ended long ago, encrypt secrets anew if there is a newer key, and see whether owners may still be told."""
+        """Forget what ended long ago, encrypt secrets anew if there is a newer key, see whether owners may be told; look around."""
         with ExitStack() as steps:  # each is made, whatever becomes of those before it
+            steps.callback(self.watching.sweep)
             steps.callback(self.owners.sweep)
             steps.callback(self.secrets.renew, self.database)
             steps.callback(self.delivering.prune)
 
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> dict[str, float]:
         """Counts for metrics and status."""
-        return {**self.log.figures(), **self.secrets.figures(self.database)}
+        return {**self.log.figures(), **self.secrets.figures(self.database), **self.watching.figures()}
 
     def close(self) -> None:
         """Let those end who are about to, and close the database."""
@@ -141,11 +147,20 @@ def build(settings: NotifySettings) -> Notify:
         DeliveryLog(deliveries),
         delivering,
         Owners(subscriptions, people, _now),
+        _watching(settings, database, events, secrets),
         secrets,
         database,
         crew,
         (events.as_loop(settings.sweep_seconds), loop),
     )
+
+
+def _watching(settings: NotifySettings, database: Database, events: Outbox, secrets: SecretColumn) -> WatchingHandlers:
+    book = SqlAlarmBook("notify", database, alarms, events, settings.alarm_patience)
+    book.begin()
+    look = CertificateLook.of(settings, settings.certificates, book)
+    letters = BrokerLetterBox(settings.amqp_uri, settings.broker_timeout_seconds)
+    return WatchingHandlers(letters, look, lambda: secrets.figures(database)["secrets_unreadable"], book, _now)
 
 
 def _web(settings: NotifySettings) -> GuardedHttp:

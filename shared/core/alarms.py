@@ -29,6 +29,9 @@ class AlarmKind(StrEnum):
     SECRET_UNREADABLE = "secret.unreadable"  # noqa: S105 - a kind of alarm
     DISK_LOW = "disk.low"
     PACKAGE_QUARANTINED = "package.quarantined"
+    DEAD_LETTER_WAITING = "dead_letter.waiting"
+    TOKEN_EXPIRING = "token.expiring"  # noqa: S105 - as above
+    CERTIFICATE_EXPIRING = "certificate.expiring"
 
 
 class Severity(StrEnum):
@@ -52,7 +55,7 @@ class Condition:
 
     kind: AlarmKind
     about: str
-    """Which one it is: the id of a peer, of a transfer."""
+    """Which one it is: the id of a peer, of a transfer, the name of a setting; at most 120 characters."""
     severity: Severity
     detail: str
     """One sentence for people. It holds nothing that changes with every look."""
@@ -91,6 +94,11 @@ class Alarm:
     def key(self) -> tuple[str, str]:
         """What is remembered once."""
         return self.kind.value, self.about
+
+    @property
+    def condition(self) -> Condition:
+        """As it would be found if it is as it was."""
+        return Condition(self.kind, self.about, self.severity, self.detail, since=self.since, mark=self.mark)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -168,7 +176,12 @@ def what_changed(known: Mapping[Key, Alarm], found: Collection[Condition], now: 
 def counted(alarms: Iterable[Alarm], kinds: Iterable[AlarmKind]) -> dict[str, float]:
     """How many alarms there are of each of these kinds, as figures of a service."""
     present = [alarm.kind for alarm in alarms]
-    return {f"alarms_{kind.value.replace('.', '_')}": present.count(kind) for kind in kinds}
+    return {figure_of(kind): present.count(kind) for kind in kinds}
+
+
+def figure_of(kind: AlarmKind) -> str:
+    """The figure of a service that counts its alarms of this kind."""
+    return f"alarms_{kind.value.replace('.', '_')}"
 
 
 class AlarmBook(Protocol):

@@ -75,7 +75,8 @@ class SqlAlarmBook:
 
     def present(self) -> Sequence[Alarm]:
         """See `AlarmBook`."""
-        query = select(self._table).where(self._table.c.told.is_not(None)).order_by(self._table.c.since, *self._table.primary_key)
+        known = self._table.c.kind.in_([kind.value for kind in AlarmKind])  # a newer process of the service may have others
+        query = select(self._table).where(self._table.c.told.is_not(None), known).order_by(self._table.c.since, *self._table.primary_key)
         with self._database.read() as connection:
             return [_alarm_of(row) for row in connection.execute(query)]
 

@@ -107,6 +107,10 @@ class Settings(BaseModel):
     """How long what is the matter must be there before it is an alarm, and be gone before the alarm is over."""
     alarm_repeat_seconds: Annotated[float, Field(ge=1, le=30 * 86400)] = 86400
     """An alarm that lasts is told again after so long."""
+    expiry_warning_days: Annotated[float, Field(ge=0, le=366)] = 14
+    """A certificate or an API token that ends within so many days is an alarm; 0: never."""
+    certificate_look_seconds: Annotated[float, Field(ge=1, le=86400)] = 3600
+    """How often certificates are read that may be near their end."""
 
     _borne_are_stages = field_validator("staging_tags", mode="after")(known_stages)
 
@@ -137,6 +141,11 @@ class Settings(BaseModel):
     def alarm_patience(self) -> Patience:
         """How long is waited before an alarm is told, and told again."""
         return Patience(dt.timedelta(seconds=self.alarm_settle_seconds), dt.timedelta(seconds=self.alarm_repeat_seconds))
+
+    @property
+    def expiry_warning(self) -> dt.timedelta:
+        """How long before its end something is an alarm."""
+        return dt.timedelta(days=self.expiry_warning_days)
 
     @property
     def vault_keys(self) -> Path:

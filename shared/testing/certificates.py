@@ -47,12 +47,12 @@ class Authority:
         self.file = folder / f"{name.lower().replace(' ', '-')}.pem"
         self.file.write_bytes(signed.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str, expired: bool = False) -> Issued:
-        """A server's certificate for these host names and addresses; one that ended yesterday, if `expired`."""
+    def issue(self, *names: str, expired: bool = False, days: float = 30) -> Issued:
+        """A server's certificate for these host names and addresses, made 60 days ago; one that ended yesterday, if `expired`."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         signed = (
-            _builder(self._name, subject, key.public_key(), _now() + (-_DAY if expired else 30 * _DAY))
+            _builder(self._name, subject, key.public_key(), _now() + (-_DAY if expired else days * _DAY))
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -43,7 +43,9 @@ class Book:
         self.book.begin()
 
 
-@pytest.fixture(params=["memory", *(f"{service} {kind}" for service in ("replication", "storage") for kind in KINDS)])
+@pytest.fixture(
+    params=["memory", *(f"{service} {kind}" for service in ("directory", "notify", "replication", "storage") for kind in KINDS)]
+)
 def book(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Book]:
     """No alarms yet, of each kind."""
     if request.param == "memory":
@@ -94,6 +96,16 @@ def test_what_was_not_looked_at_stays(book: Book) -> None:
     book.look(2000, kinds=(AlarmKind.TRANSFER_STALLED,))
 
     assert [one.kind for one in book.book.present()] == [AlarmKind.PEER_LAGGING]
+
+
+def test_what_is_remembered_can_be_found_again_as_it_was(book: Book) -> None:
+    """For who cannot look just now: the alarm goes on, and is not told again."""
+    book.look(0, LAGGING, STALLED)
+    book.look(60, LAGGING, STALLED)
+    book.look(7200, *(alarm.condition for alarm in book.book.present()))
+
+    assert [alarm.condition for alarm in book.book.present()] == [LAGGING, replace(STALLED, since=NOON)]
+    assert [type(event) for event in book.said()] == [AlarmRaisedV1, AlarmRaisedV1]
 
 
 def test_two_that_look_at_once_raise_once(book: Book) -> None:

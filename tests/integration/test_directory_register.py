@@ -82,6 +82,27 @@ def test_register_keeps_tokens_as_they_are(register: Register) -> None:
     assert register.counts() == {"people": 1, "tokens": 3}
 
 
+def test_register_finds_tokens_by_their_end(register: Register) -> None:
+    """With whose they are, the first to end first; none that is revoked, never ends, or whose person is not known."""
+    register.add_person(a_person())
+    for token in (
+        a_token("later", 20),
+        a_token("sooner", 10),
+        a_token("too soon", 0),
+        a_token("too late", 21),
+        replace(a_token("revoked", 15), revoked=NOON),
+        replace(a_token("endless", 15), expires=None),
+        a_token("of nobody", 15, "nobody"),
+    ):
+        register.add_token(token)
+    day = NOON + dt.timedelta(days=1)
+
+    found = register.ending(day, day + dt.timedelta(minutes=20))
+
+    assert list(found) == [(a_token("sooner", 10), a_person()), (a_token("later", 20), a_person())]
+    assert list(register.ending(NOON, NOON)) == []
+
+
 def test_register_keeps_people_as_they_are(register: Register) -> None:
     """Found by id and by the key of the name, which nobody else gets."""
     assert register.add_person(a_person("p1", "Zed"))

@@ -26,6 +26,7 @@ from shared.runtime.bus.settings import BusSettings
 from shared.testing.waiting import wait_for
 from tests.integration.notify_receivers import receiver
 
+NO_ALARMS = {"alarms_certificate_expiring": 0}
 NOTHING_AUDITED = {"audit_entries": 0, "audit_checkpoint": 0, "audit_witnesses": 0, "audit_broken": 0}
 REPOSITORY = Path(__file__).parents[2]
 NO_WISH = {"rights": None, "person": None, "valid_seconds": None, "never_expires": False}
@@ -93,7 +94,9 @@ def test_the_directory_process_opens_its_doors_to_the_first_administrator(broker
         with pytest.raises(Unauthenticated):
             client.call("directory", "log_in", name="admin", password="a guess", **session)
         assert [item["state"] for item in client.call("directory", "list_tokens", of=None)["items"]] == ["revoked", "active"]
-        assert client.call("directory", "figures") == {"people": 1, "tokens": 2, "sessions": 1} | NOTHING_AUDITED
+        assert client.call("directory", "figures") == {"people": 1, "tokens": 2, "sessions": 1} | NOTHING_AUDITED | NO_ALARMS | {
+            "alarms_token_expiring": 0
+        }
 
     log = (tmp_path / "directory.log").read_text()
     assert conflict.value.code == "LAST_ADMINISTRATOR"
@@ -118,7 +121,8 @@ def test_the_notify_process_turns_an_event_into_one_signed_webhook(broker: Priva
             return [item for item in items if item["state"] == "delivered"]
 
         (shown,) = wait_for(delivered, "the webhook is delivered at the second try")
-        figures = {"subscriptions": 1, "deliveries_waiting": 0, "deliveries_failed": 0}
+        figures = {"subscriptions": 1, "deliveries_waiting": 0, "deliveries_failed": 0} | NO_ALARMS
+        figures |= {"alarms_dead_letter_waiting": 0, "alarms_secret_unreadable": 0}
         assert client.call("notify", "figures") == figures | {"secrets": 1, "secrets_outdated": 0, "secrets_unreadable": 0}
         answers = [client.call("notify", "list_subscriptions"), client.call("notify", "list_deliveries", limit=10)]
         assert made["secret"] not in json.dumps(answers)

@@ -7,23 +7,19 @@ from typing import Any
 
 from services.api_gateway.ports import Services
 from shared.contracts.rpc import ANSWERS
-from shared.core.errors import ServiceUnavailable
+from shared.core.errors import OdstError
 
 _PATIENCE_SECONDS = 5.0
 
 
 def ask_all(services: Services, method: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """What each answered, and who did not.
-
-    Raises:
-        OdstError: what a service refused with.
-    """
+    """What each answered, and who did not: because it is away, or failed, or is of a version that does not know the question yet."""
     asked = [service for service, methods in ANSWERS.items() if method in methods]
 
     def ask(service: str) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = services.call(service, method, _timeout_seconds=_PATIENCE_SECONDS)
-        except ServiceUnavailable:
+        except OdstError:
             return None
         return found
 

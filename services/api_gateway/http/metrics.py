@@ -13,10 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from services.api_gateway.http.health import ask_all, queue_depths
 from services.api_gateway.live.counts import Figures
 from services.api_gateway.outside import Outside
+from shared.core.alarms import AlarmKind, figure_of
 from shared.core.errors import Forbidden, ServiceUnavailable
 
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 """Others are counted together: a stranger who makes methods up must not make labels."""
+_KINDS = {figure_of(kind): kind.value for kind in AlarmKind}
 _REGISTRY = CollectorRegistry()
 _REQUESTS = Counter("odst_http_requests", "Requests answered", ["method", "route", "status"], registry=_REGISTRY)
 _SECONDS = Histogram(
@@ -42,11 +44,14 @@ class _Figures:
 
     def collect(self) -> Iterator[Any]:
         up = GaugeMetricFamily("odst_service_up", "1 if the service answers", labels=["service"])
-        families: list[Any] = [up]
+        alarms = GaugeMetricFamily("odst_alarms", "Alarms that are raised", labels=["service", "kind"])
+        families: list[Any] = [up, alarms]
         for service, answer in ask_all(self._outside).items():
             up.add_metric([service], float(answer["state"] == "up"))
             for figure, value in answer.items():
-                if isinstance(value, int | float):
+                if figure in _KINDS:
+                    alarms.add_metric([service, _KINDS[figure]], value)
+                elif isinstance(value, int | float):
                     families.append(GaugeMetricFamily(f"odst_{service}_{figure}", f"{figure} as {service} says", value=value))
         yield from families
         yield GaugeMetricFamily("odst_free_bytes", "Usable space on the data disk", value=self._outside.store.free_bytes())

@@ -106,6 +106,15 @@ class DatabaseRegister:
         with self._database.read() as connection:
             return _tokens(connection)
 
+    def ending(self, after: dt.datetime, before: dt.datetime) -> Sequence[tuple[Token, Person]]:
+        """Tokens that expire between these times, with whose they are."""
+        meant = (TOKENS.c.revoked.is_(None), TOKENS.c.expires > to_text(after), TOKENS.c.expires <= to_text(before))
+        with self._database.read() as connection:
+            rows = connection.execute(select(TOKENS).where(*meant).order_by(TOKENS.c.expires, TOKENS.c.token_id)).all()
+            theirs = select(PEOPLE).where(PEOPLE.c.person_id.in_({row.person_id for row in rows}))
+            people = {row.person_id: person_of(row) for row in connection.execute(theirs)} if rows else {}
+        return [(token_of(row), people[row.person_id]) for row in rows if row.person_id in people]
+
     def add_token(self, token: Token) -> None:
         """Keep a new token."""
         with self._database.write() as connection:

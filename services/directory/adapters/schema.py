@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
+from shared.runtime.alarms import alarms_table
+from shared.runtime.outbox import outbox_table
+
 METADATA = MetaData()
 
 PEOPLE = Table(
@@ -139,3 +142,7 @@ AUDIT_RECEIPTS = Table(
     Column("time", String(32), nullable=False),
     Column("envelope", Text, nullable=False),
 )
+
+alarms = alarms_table(METADATA)
+
+outbox = outbox_table(METADATA)

@@ -23,6 +23,8 @@ from enum import StrEnum
 from typing import Any
 
 from services.directory.domain.rights import Allowed, Grant, Limit, Right, allowed, both
+from shared.core.alarms import Severity
+from shared.core.endings import Lifetime
 from shared.core.errors import InvalidInput, Unauthenticated
 
 TOKEN_PREFIX = "odst_"  # noqa: S105 - the recognisable start of a token, so that secret scanners find a leaked one
@@ -69,6 +71,13 @@ class Token:
         if self.expires is not None and self.expires <= now:
             return TokenState.EXPIRED
         return TokenState.ACTIVE
+
+    def nearing_its_end(self, now: dt.datetime, warning: dt.timedelta) -> Severity | None:
+        """How bad it is that it ends soon. One that was never used, or made for less than the time of `warning`, harms nobody by ending."""
+        if self.expires is None or self.last_used is None or self.state(now) is not TokenState.ACTIVE:
+            return None
+        life = Lifetime(self.created, self.expires)
+        return life.nearing(now, warning) if life.ends - life.begins > warning else None
 
     def narrowed(self, person: Allowed, here: Collection[str]) -> dict[Right, Limit]:
         """What it opens, if its person is allowed that much."""

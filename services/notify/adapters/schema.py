@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
+from shared.runtime.alarms import alarms_table
 from shared.runtime.outbox import outbox_table
 from shared.runtime.secret_columns import EncryptedText
 
@@ -107,5 +108,7 @@ TEMPLATES = Table(
     Column("changed_by", String(120), nullable=False),
 )
 """What administrators made of the built-in templates, by the kind of channel."""
+
+alarms = alarms_table(METADATA)
 
 outbox = outbox_table(METADATA)

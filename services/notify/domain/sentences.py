@@ -188,7 +188,7 @@ SENTENCES: dict[str, Sentences] = {
     "alarm.raised.v1": Sentences(
         "{kind} at {here}",
         "Since {since}, {kind} ({severity}) at {here}: {detail}. It is about {about}, and was told {repeated} times before.",
-        "What to do about each kind, docs/operations.md says. What is the matter now: odst alarms",
+        "What to do about each kind, docs/alarms.md says. What is the matter now: odst alarms",
         Weight.ALARM,
     ),
     "alarm.cleared.v1": Sentences(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from services.replication.domain.peer import Peer, PeerState
 from services.replication.domain.transfer import TransferState
 from services.replication.ports import Peers, Transfers
-from shared.core.alarms import AlarmBook, AlarmKind, Condition, Severity, counted
+from shared.core.alarms import AlarmBook, AlarmKind, Condition, Severity
+from shared.core.watching import Look, Watching, unreadable
 
-KINDS = (AlarmKind.PEER_LAGGING, AlarmKind.TRANSFER_STALLED, AlarmKind.SECRET_UNREADABLE)
 _SLICE_GRACE_SECONDS = 60
 _POLLS = 2.4
 """A feed that is read this many times more seldom than it is due is late: two polls with all their jitter."""
 
 
 @dataclass
-class WatchingHandlers:
+class WatchingHandlers(Watching):
     """Looks at what is there, and remembers what is the matter."""
 
     peers: Peers
@@ -30,18 +29,13 @@ class WatchingHandlers:
     lagging: dt.timedelta
     stalled: dt.timedelta
 
-    def sweep(self) -> None:
-        """Raise, repeat and clear."""
-        now = self.clock()
-        self.alarms.note(KINDS, [*self._lagging(now), *self._stalled(now), *self._unreadable()], now)
-
-    def list_alarms(self) -> dict[str, Any]:
-        """The alarms that are raised, oldest first."""
-        return {"items": [alarm.document for alarm in self.alarms.present()]}
-
-    def figures(self) -> dict[str, float]:
-        """How many there are of each kind."""
-        return counted(self.alarms.present(), KINDS)
+    def looks(self) -> Mapping[AlarmKind, Look]:
+        """Three kinds."""
+        return {
+            AlarmKind.PEER_LAGGING: self._lagging,
+            AlarmKind.TRANSFER_STALLED: self._stalled,
+            AlarmKind.SECRET_UNREADABLE: lambda _now: unreadable(self.unreadable_secrets(), "invitations"),
+        }
 
     def _lagging(self, now: dt.datetime) -> Iterator[Condition]:
         for peer in self.peers.all():
@@ -55,12 +49,6 @@ class WatchingHandlers:
                 detail = f"nothing of {transfer.name} arrives"
                 about, mark = transfer.transfer_id, str(transfer.bytes_fetched)
                 yield Condition(AlarmKind.TRANSFER_STALLED, about, Severity.WARNING, detail, hold=self.stalled, mark=mark)
-
-    def _unreadable(self) -> Iterator[Condition]:
-        count = self.unreadable_secrets()
-        if count:
-            detail = f"{count} secrets of invitations cannot be read: the key that encrypted them is not in the key file"
-            yield Condition(AlarmKind.SECRET_UNREADABLE, "invitations", Severity.CRITICAL, detail)
 
 
 def patience_with_peers(lagging_seconds: float, poll_seconds: float) -> dt.timedelta:

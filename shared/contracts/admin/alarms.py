@@ -13,7 +13,7 @@ class Alarm(Answer):
     kind: str
     """Such as `peer.lagging`."""
     about: str
-    """Which one: the id of a peer, of a transfer."""
+    """Which one: the id of a peer, of a transfer, of a token, the name of a setting."""
     severity: str
     """`warning` or `critical`."""
     detail: str
@@ -27,4 +27,4 @@ class AlarmList(Answer):
 
     items: list[Alarm]
     silent: list[str]
-    """Services that did not answer: what they would say is not here."""
+    """Services that did not answer, or do not know the question yet: what they would say is not here."""

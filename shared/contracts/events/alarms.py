@@ -16,9 +16,9 @@ class AlarmRaisedV1(Event):
     service: str
     """The service that looked."""
     kind: str
-    """Such as `peer.lagging`; docs/operations.md says what each means, and what to do."""
+    """Such as `peer.lagging`; docs/alarms.md says what each means, and what to do."""
     about: str
-    """Which one: the id of a peer, of a transfer. With `kind` it names the alarm."""
+    """Which one: the id of a peer, of a transfer, the name of a setting. With `kind` and `service` it names the alarm."""
     severity: str
     """`warning` or `critical`."""
     since: dt.datetime

@@ -23,15 +23,21 @@ class DeadLetters:
 
     def __init__(self, amqp_uri: str, timeout_seconds: float = 10) -> None:
         """Nothing is opened before the first call."""
-        self._parameters = pika.URLParameters(amqp_uri)
-        self._parameters.socket_timeout = timeout_seconds
-        self._parameters.blocked_connection_timeout = timeout_seconds
-        self._parameters.connection_attempts = 1
+        self._amqp_uri, self._timeout_seconds = amqp_uri, timeout_seconds
+
+    @property
+    def _parameters(self) -> pika.URLParameters:
+        parameters = pika.URLParameters(self._amqp_uri)
+        parameters.socket_timeout = self._timeout_seconds
+        parameters.blocked_connection_timeout = self._timeout_seconds
+        parameters.connection_attempts = 1
+        return parameters
 
     @contextmanager
     def _channel(self) -> Iterator[BlockingChannel]:
+        parameters = self._parameters
         try:
-            connection = pika.BlockingConnection(self._parameters)
+            connection = pika.BlockingConnection(parameters)
         except (AMQPError, OSError) as error:
             raise ServiceUnavailable(f"the broker cannot be reached: {error or type(error).__name__}") from error
         try:

@@ -88,6 +88,12 @@ class FakeRegister:
         """All tokens, newest first."""
         return sorted(self.kept.values(), key=lambda token: token.created, reverse=True)
 
+    def ending(self, after: dt.datetime, before: dt.datetime) -> Sequence[tuple[Token, Person]]:
+        """Tokens that expire between these times, with whose they are."""
+        meant = [token for token in self.kept.values() if not token.revoked and token.expires and after < token.expires <= before]
+        meant.sort(key=lambda token: (token.expires, token.token_id))
+        return [(token, self.kept_people[token.person_id]) for token in meant if token.person_id in self.kept_people]
+
     def add_token(self, token: Token) -> None:
         """Keep a new token."""
         self.kept[token.token_id] = token

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from shared.core.errors import ServiceUnavailable
-from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
+import pytest
+
+from shared.core.errors import NotFound, OdstError, ServiceUnavailable
+from tests.unit.gateway.gateway_fakes import Asker, ToldServices, a_gateway
+
+PRINCIPAL = {"person": "ada", "person_id": "p", "token_id": "t", "session_id": None, "rights": {}, "within": None}
+NOTHING: dict[str, Any] = {"items": []}
 
 
 def an_alarm(kind: str, since: str) -> dict[str, Any]:
@@ -14,20 +19,42 @@ def an_alarm(kind: str, since: str) -> dict[str, Any]:
     return {"kind": kind, "about": "one", "severity": "warning", "detail": "Why.", "since": since, "repeated": 0}
 
 
-def test_the_alarms_of_all_services_are_one_list(tmp_path: Path) -> None:
-    """Oldest first, each with who looked; a service that is silent is named."""
-    principal = {"person": "ada", "person_id": "p", "token_id": "t", "session_id": None, "rights": {}, "within": None}
-    services = ToldServices(
-        directory__authorize=principal,
+@pytest.fixture
+def services() -> ToldServices:
+    """All that have alarms, two of them some."""
+    return ToldServices(
+        directory__authorize=PRINCIPAL,
+        directory__list_alarms=NOTHING,
+        notify__list_alarms=NOTHING,
         storage__list_alarms={"items": [an_alarm("disk.low", "2026-11-03T12:00:00Z")]},
         replication__list_alarms={"items": [an_alarm("peer.lagging", "2026-11-03T11:00:00Z")]},
     )
-    gateway = a_gateway(tmp_path, services)
 
-    whole = gateway.ask("GET", "/api/v1/alarms", Authorization="Bearer x").get_json()
-    services.answers["replication__list_alarms"] = ServiceUnavailable("away")
-    partly = gateway.ask("GET", "/api/v1/alarms", Authorization="Bearer x").get_json()
+
+def asked(gateway: Asker) -> dict[str, Any]:
+    """What the door answers."""
+    answer = gateway.ask("GET", "/api/v1/alarms", Authorization="Bearer x")
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def test_the_alarms_of_all_services_are_one_list(tmp_path: Path, services: ToldServices) -> None:
+    """Oldest first, each with who looked."""
+    whole = asked(a_gateway(tmp_path, services))
 
     assert [(one["service"], one["kind"]) for one in whole["items"]] == [("replication", "peer.lagging"), ("storage", "disk.low")]
-    assert (whole["silent"], partly["silent"]) == ([], ["replication"])
-    assert [one["service"] for one in partly["items"]] == ["storage"]
+    assert whole["silent"] == []
+
+
+@pytest.mark.parametrize(
+    "why", [ServiceUnavailable("away"), NotFound("directory has no RPC method 'list_alarms'"), OdstError("a defect", "INTERNAL")]
+)
+def test_who_did_not_say_is_named(tmp_path: Path, services: ToldServices, why: OdstError) -> None:
+    """Because it is away, is older than the question, or failed; what the others said is answered all the same."""
+    services.answers["directory__list_alarms"] = why
+
+    partly = asked(a_gateway(tmp_path, services))
+
+    assert partly["silent"] == ["directory"]
+    assert [one["service"] for one in partly["items"]] == ["replication", "storage"]
