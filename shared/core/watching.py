@@ -57,5 +57,6 @@ class Watching(ABC):
 def unreadable(count: int, whose: str) -> Iterator[Condition]:
     """So many secrets in the database cannot be read; `whose` is what they belong to, such as `invitations`."""
     if count:
-        detail = f"{count} secrets of {whose} cannot be read: the key that encrypted them is not in the key file"
+        said = "1 secret" if count == 1 else f"{count} secrets"
+        detail = f"{said} of {whose} cannot be read: the key that encrypted what is stored is not in the key file"
         yield Condition(AlarmKind.SECRET_UNREADABLE, whose, Severity.CRITICAL, detail)

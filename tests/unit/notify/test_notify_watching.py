@@ -114,7 +114,7 @@ def test_secrets_of_subscribers_that_cannot_be_read_are_an_alarm(tmp_path: Path)
     mended = _looked(settings)
 
     assert [(one["kind"], one["about"], one["severity"]) for one in found] == [("secret.unreadable", "subscriptions", "critical")]
-    assert found[0]["detail"].startswith("1 secrets of subscriptions cannot be read")
+    assert found[0]["detail"].startswith("1 secret of subscriptions cannot be read")
     assert secret not in str(found)
     assert mended == []
 
