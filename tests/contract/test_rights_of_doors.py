@@ -101,3 +101,18 @@ def test_the_documentation_names_the_right_of_every_door() -> None:
     expected = RIGHTS | {name: "none" for name in OPEN if " /api/v1/session" in name}
     expected.pop("PUT /api/v1/packages")  # it only says what is missing
     assert told == expected
+
+
+def test_no_door_ignores_a_parameter_that_it_does_not_know(app: Flask, desk: Desk) -> None:
+    """400 at each, and the parameter is named; but for what a provider adds on the way back, a PUT without a name, and the page's style."""
+    client, headers = app.test_client(), {"Authorization": f"Bearer {desk.token('the-administrator')['token']}", "Tus-Resumable": "1.0.0"}
+    left_alone = {"GET /api/v1/session/oidc/callback", "GET /api/v1/docs/<>", "PUT /api/v1/packages"}
+
+    silent = set()
+    for name, method, path in doors(app):
+        answer = client.open(f"{path}?spelt_wrong=1", method=method, headers=headers)
+        refused = answer.status_code == 400 and answer.json["code"] == "QUERY_INVALID" and "spelt_wrong" in answer.json["detail"]
+        if path.startswith("/api/") and not refused:
+            silent.add(name)
+
+    assert silent == left_alone

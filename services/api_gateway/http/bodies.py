@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from flask import request
 from gunicorn.http.errors import ParseException
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.contracts.admin.base import Body, Query
 from shared.core.errors import InvalidInput
@@ -24,12 +25,14 @@ def read(model: type[B]) -> B:
     """The request's JSON body as `model`.
 
     Raises:
-        InvalidInput: BODY_INVALID, naming every field that is wrong.
+        InvalidInput: BODY_INVALID, naming every field that is wrong; ENCODING_UNSUPPORTED.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidInput("send the JSON as it is, without Content-Encoding", "ENCODING_UNSUPPORTED")
     try:
         return model.model_validate_json(read_small() or b"{}")
     except ValidationError as error:
-        raise InvalidInput(f"the body cannot be used: {_faults(error, 'body')}"[:1000], "BODY_INVALID") from error
+        raise InvalidInput(f"the body cannot be used: {_faults(error, 'body', model)}"[:1000], "BODY_INVALID") from error
 
 
 def read_query(model: type[Q], among: Collection[str] | None = None) -> Q:
@@ -42,15 +45,26 @@ def read_query(model: type[Q], among: Collection[str] | None = None) -> Q:
     twice = sorted(name for name, values in given.items() if len(values) > 1 and name not in model.several)
     if twice:
         raise InvalidInput(f"the query cannot be used: {', '.join(twice)[:200]}: given more than once", "QUERY_INVALID")
+    if any("\0" in value for values in given.values() for value in values):
+        raise InvalidInput("the query cannot be used: a value has a NUL", "QUERY_INVALID")
     try:
         return model.model_validate_strings({name: ",".join(values) for name, values in given.items()})
     except ValidationError as error:
-        raise InvalidInput(f"the query cannot be used: {_faults(error, 'query')}"[:1000], "QUERY_INVALID") from error
+        raise InvalidInput(f"the query cannot be used: {_faults(error, 'query', model)}"[:1000], "QUERY_INVALID") from error
 
 
-def _faults(error: ValidationError, whole: str) -> str:
+def _faults(error: ValidationError, whole: str, model: type[BaseModel]) -> str:
     faults = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in faults)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or whole}: {_said(fault, model)}" for fault in faults)
+
+
+def _said(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    if fault["type"] != "extra_forbidden":
+        return fault["msg"]
+    if len(fault["loc"]) > 1:
+        return "is not known here"
+    known = sorted(field.alias or name for name, field in model.model_fields.items())
+    return f"is not known here; there are {', '.join(known)}" if known else "is not known here; this call takes none"
 
 
 def read_small() -> bytes:

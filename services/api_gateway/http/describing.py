@@ -1,5 +1,8 @@
 """What a door takes and answers, said beside it: the OpenAPI document, the rights table and the tests read it there.
 
+A door of the API that says nothing of a query takes none: it is refused there, so that a typing error shows. Addresses outside of `/api/`
+are for machines that add parameters of their own, such as probes, and are lenient.
+
 ::
 
     @api.post("/tokens")                                    where
@@ -11,18 +14,24 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from shared.contracts.admin.base import Answer, Body, Query
+from flask import request
+
+from services.api_gateway.http.bodies import read_query
+from shared.contracts.admin.base import Answer, Body, NoQuery, Query
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE = "odst_description"
 BYTES = "application/octet-stream"
 STREAM = "text/event-stream"
 JSON = "application/json"
+FORM = "multipart/form-data"
+_STRICT = "/api/"
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,24 @@ def described(
     takes: str = JSON,
     headers: Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
-    """Decorator: says what a door takes and answers. Its docstring says what it does."""
+    """Decorator: says what a door takes and answers. Its docstring says what it does. Without `query`, one is refused (QUERY_INVALID)."""
 
     def decorate(view: F) -> F:
-        setattr(view, _ATTRIBUTE, Description(answers, body, query, takes, headers or {}, inspect.getdoc(view) or ""))
-        return view
+        told = view if query else _without_query(view)
+        setattr(told, _ATTRIBUTE, Description(answers, body, query, takes, headers or {}, inspect.getdoc(view) or ""))
+        return told
 
     return decorate
+
+
+def _without_query(view: F) -> F:
+    @functools.wraps(view)
+    def strict(*args: Any, **kwargs: Any) -> Any:
+        if request.path.startswith(_STRICT):
+            read_query(NoQuery)
+        return view(*args, **kwargs)
+
+    return strict  # type: ignore[return-value]
 
 
 def also_takes(view: Any, headers: Mapping[str, str]) -> None:

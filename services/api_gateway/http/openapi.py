@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from services.api_gateway.http.describing import BYTES, JSON, STREAM, Description, described, description_of, right_of
+from services.api_gateway.http.describing import BYTES, FORM, JSON, STREAM, Description, described, description_of, right_of
 from services.api_gateway.http.reading_page import FILTERS
 from shared.contracts.admin.base import Problem
 from shared.contracts.admin.instance import ApiDocument
@@ -25,6 +25,13 @@ _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _KEPT_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PROBLEMS = {"description": "what is wrong, and what to do", "content": {"application/problem+json": {"schema": "Problem"}}}
 _SESSION = {"type": "apiKey", "in": "cookie", "name": "__Host-odst-session", "description": "a session; changes need X-Ods-Csrf too"}
+_RAW = {"type": "string", "format": "binary"}
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"tags": {"type": "string", "description": "staging tags with commas; before the file"}, "file": _RAW},
+}
+"""What is sent as it is has no schema in OpenAPI 3.1; makers of clients want one all the same."""
 _MEANINGS = {304: "it is what you know", 503: "not ready"}
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -127,7 +134,10 @@ def _operation(path: str, method: str, description: Description, right: str | No
     if description.body is not None:
         operation["requestBody"] = {"content": {JSON: {"schema": description.body.__name__}}}
     elif description.takes != JSON:
-        operation["requestBody"] = {"required": True, "content": {description.takes: {}}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {description.takes: {"schema": _FORM if description.takes == FORM else _RAW}},
+        }
     return operation
 
 

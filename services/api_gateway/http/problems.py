@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from flask import Flask, Response, abort
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from shared.core import errors
 from shared.core.errors import OdstError
@@ -40,6 +40,7 @@ STATUS: tuple[tuple[type[OdstError], int], ...] = (
     (errors.InvalidInput, 400),
 )
 """The first that fits; anything else is 500."""
+_MOST_PATH = 300
 
 _CODES = {
     400: "REQUEST_INVALID",
@@ -109,7 +110,17 @@ def install(app: Flask) -> None:
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range")}
-    return problem(status, _CODES.get(status, "REQUEST_REFUSED"), error.description or "", {**kept, "Connection": "close"})
+    return problem(status, _CODES.get(status, "REQUEST_REFUSED"), _detail(error), {**kept, "Connection": "close"})
+
+
+def _detail(error: HTTPException) -> str:
+    """What is wrong and what to do; the library's own words are for people who type addresses."""
+    if isinstance(error, MethodNotAllowed) and error.valid_methods and error.description == MethodNotAllowed.description:
+        return f"{request.method} is not possible here, but {', '.join(sorted(error.valid_methods))}"
+    if isinstance(error, NotFound) and error.description == NotFound.description:
+        slash = ", but perhaps without the slash at its end" if request.path.endswith("/") and request.path != "/" else ""
+        return f"there is nothing at {request.path[:_MOST_PATH]}{slash}; GET /api/v1/docs shows what there is"
+    return error.description or ""
 
 
 def _unexpected(error: Exception) -> Any:

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from services.api_gateway.http.auth import Guard
 from services.api_gateway.http.bodies import BODY_ERRORS, split
 from services.api_gateway.http.declared import FIELDS, DeclaredDigests
-from services.api_gateway.http.describing import BYTES, described
+from services.api_gateway.http.describing import BYTES, FORM, described
 from services.api_gateway.http.forms import TAGS_FIELD, FormFile, Reads
 from services.api_gateway.ports import Services
 from shared.contracts.admin.packages import Upload
@@ -118,7 +118,7 @@ def doors(services: Services, store: FilesystemByteStore, guard: Guard) -> Bluep
 
     @api.post("/packages")
     @guard.requires("upload")
-    @described(answers={202: Upload}, takes="multipart/form-data")
+    @described(answers={202: Upload}, takes=FORM)
     def post_package() -> tuple[Response, int, dict[str, str]]:
         """Upload a package by a form: its tags in the field `tags`, then its bytes in the field `file`."""
         _refuse_other_than_whole()

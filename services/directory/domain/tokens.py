@@ -35,7 +35,7 @@ LAST_USED_INTERVAL = dt.timedelta(minutes=1)
 _ALPHABET = string.ascii_letters + string.digits
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
-REFUSAL = "no valid API token or session was presented"
+REFUSAL = "the API token or session is not known, was revoked, or has expired"
 
 
 class TokenState(StrEnum):

@@ -64,6 +64,18 @@ def test_undescribed_doors_for_administrators_ask_for_a_right_too(gateway: Flask
     assert [right_of(app.view_functions[rule.endpoint]) for rule in rules] == ["upload"]
 
 
+def test_bodies_that_are_no_json_have_a_schema_too(gateway: FlaskClient) -> None:
+    """Makers of clients leave out operations without one."""
+    bodies = [
+        content
+        for methods in document(gateway.application)["paths"].values()
+        for operation in methods.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+
+    assert [body for body in bodies if not body.get("schema")] == []
+
+
 def test_the_document_is_served_without_a_token(gateway: FlaskClient) -> None:
     """For programs as JSON; each operation has an id of its own."""
     answer = gateway.get("/api/v1/openapi.json")
