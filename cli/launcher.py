@@ -13,7 +13,9 @@ Nothing secret is in the written configuration: addresses and passwords travel i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -183,15 +185,39 @@ def prepare(data: Path) -> None:
 
     Raises:
         Conflict: LAUNCHER_RUNNING, if another launcher uses it.
+        InvalidInput: DATA_UNUSABLE.
     """
     run = data / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    run.chmod(0o700)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        run.chmod(0o700)
+    except OSError as error:
+        raise InvalidInput(f"the folder {data} cannot be used: {error.strerror}; choose another --data", "DATA_UNUSABLE") from error
     running = _running_supervisor(run / "supervisord.pid")
     if running:
         raise Conflict(
             f"{data} is in use by the launcher with process id {running}: end that one first, or choose another --data", "LAUNCHER_RUNNING"
         )
+
+
+def check_free(listen: Listen) -> None:
+    """That the gateway will be able to listen there: else it would be tried for ever, and another program taken for the instance.
+
+    Raises:
+        Conflict: LISTEN_IN_USE.
+        InvalidInput: LISTEN_INVALID, if it is no address of this machine, or a port that this user may not have.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(listen.host.strip("[]"), listen.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as tried:
+            # As gunicorn does: connections that have just ended do not count.
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+            tried.listen(1)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Conflict(f"another program listens at {listen}: end it, or choose another --listen", "LISTEN_IN_USE") from error
+        raise InvalidInput(f"nobody can listen at {listen} here: {error.strerror}; choose another --listen", "LISTEN_INVALID") from error
 
 
 def _running_supervisor(pidfile: Path) -> int | None:
@@ -208,11 +234,13 @@ def launch(data: Path, listen: Listen, *, together: bool) -> None:
 
     Raises:
         ConfigurationError: naming all faults of all services.
-        Conflict: if another launcher uses the folder.
+        Conflict: if another launcher uses the folder, or another program the address.
+        InvalidInput: if the folder or the address cannot be used.
         ServiceUnavailable: if a private RabbitMQ is needed and is not installed.
     """
     data = data.expanduser().absolute()
     prepare(data)
+    check_free(listen)
     broker, amqp_uri = _broker(data)
     environment = instance_environment(data, amqp_uri, listen, os.environ)
     check_configuration(environment)

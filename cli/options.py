@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
 
 import click
 from pydantic import ValidationError
 
 from shared.contracts.admin.people import GrantWish, RoleName
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 """For lists."""
+after = click.option("--after", metavar="NEXT", help="Go on where an earlier page ended: its `next`, with the same filters.")
+"""For lists that have pages."""
+
+
+def together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one, in this order; for a group that lists and its `list`."""
+
+    def decorate(command: F) -> F:
+        return functools.reduce(lambda decorated, option: option(decorated), reversed(decorators), command)
+
+    return decorate
 
 
 class _Time(click.ParamType[dt.datetime]):
@@ -79,15 +94,28 @@ def _listed(text: str) -> list[str]:
 
 
 def password(prompt: str, *, twice: bool = False) -> str:
-    """A password that is typed, unseen, or else the first line of standard input. Arguments would be seen by everybody on the machine."""
+    """A password that is typed, unseen, or else the first line of standard input. Arguments would be seen by everybody on the machine.
+
+    Raises:
+        click.UsageError: if nothing was given.
+    """
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    typed = sys.stdin.readline().rstrip("\r\n")
+    if not typed:
+        raise click.UsageError(
+            f"{prompt}: there is nothing on standard input; give it there on a line of its own, or call this in a terminal"
+        )
+    return typed
 
 
-def split_tags(_context: click.Context | None, _parameter: click.Parameter | None, value: str | None) -> list[str] | None:
-    """Staging tags with commas, as a list; None if none were given."""
-    return None if value is None else [tag.strip() for tag in value.split(",") if tag.strip()]
+def _split(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str] | None:
+    return [tag for value in values for tag in _listed(value)] if values else None
+
+
+def tags(text: str) -> Callable[[F], F]:
+    """`--tag`, which can be given several times or with commas, and is called `--tags` too: a list, or None if it was not given."""
+    return click.option("--tag", "--tags", "tags", multiple=True, metavar="TAG[,TAG]", callback=_split, help=text)
 
 
 def chosen_tags(tags: tuple[str, ...], *, none: bool) -> list[str]:

@@ -74,9 +74,22 @@ def print_fields(document: Mapping[str, Any], columns: Sequence[str] | None = No
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for key in columns or list(document):
-        table.add_row(key.replace("_", " "), escape(shown(key, document.get(key))))
+    for key, value in _flat((key, document.get(key)) for key in columns or list(document)):
+        table.add_row(key.replace("_", " "), escape(shown(key.rpartition(" ")[2], value)))
     console().print(table)
+
+
+def _flat(fields: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What holds others as a line for each of them, but for what is shown as one."""
+    for key, value in fields:
+        if isinstance(value, Mapping) and not _is_fault(value):
+            yield from _flat((f"{key} {inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
+
+
+def _is_fault(value: Mapping[str, Any]) -> bool:
+    return {"code", "reason"} <= value.keys()
 
 
 def _is_number(column: str) -> bool:
@@ -91,11 +104,16 @@ def shown(column: str, value: Any) -> str:
         return "yes" if value else "no"
     if _is_number(column) and isinstance(value, int) and (column == "size" or "bytes" in column):
         return size(value)
-    if isinstance(value, Mapping) and {"code", "reason"} <= value.keys():
-        return f"{value['code']}: {value['reason']}"
     if isinstance(value, list):
-        return ", ".join(str(part) for part in value) or "-"
-    return str(value)
+        return ", ".join(shown(column, part) for part in value) or "-"
+    return _told(value) if isinstance(value, Mapping) else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _told(value: Mapping[str, Any]) -> str:
+    """What holds others, in one cell: those that say something."""
+    if _is_fault(value):
+        return f"{value['code']}: {value['reason']}"
+    return " ".join(f"{key}={shown(key, one)}" for key, one in value.items() if one not in (None, [], ""))
 
 
 def ago(time: dt.datetime | None, now: dt.datetime | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import uuid
@@ -19,6 +20,12 @@ from shared.contracts.admin.base import Answer
 from shared.core.errors import OdstError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+_HINTS = {
+    "URL_INVALID": " (--url or ODST_URL)",
+    "UNREACHABLE": " (--url or ODST_URL; `odst serve`)",
+    "TLS_FAILED": " (--url or ODST_URL; the certificate of an authority of your own: --ca-file or ODST_CA_FILE)",
+    "CA_FILE_UNUSABLE": " (--ca-file or ODST_CA_FILE)",
+}
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,6 +37,7 @@ class Session:
     url: str = DEFAULT_URL
     token: str | None = field(default=None, repr=False)
     as_json: bool = False
+    ca_file: Path | None = None
 
     @functools.cached_property
     def client(self) -> Client:
@@ -38,7 +46,11 @@ class Session:
         Raises:
             click.ClickException: if the file with the token cannot be read.
         """
-        return Client(self.url, self.token or token_from_file(), correlation_id=uuid.uuid4().hex)
+        return self.connect(self.token or token_from_file())
+
+    def connect(self, token: str | None) -> Client:
+        """The same with this token, or as nobody."""
+        return Client(self.url, token, correlation_id=uuid.uuid4().hex, ca_file=self.ca_file)
 
     def show(self, document: Any, table: Callable[[], None]) -> None:
         """Print a document (an answer, or JSON that may hold answers): as JSON if that was asked for, else by `table`."""
@@ -50,6 +62,17 @@ class Session:
     def show_rows(self, rows: Sequence[Answer | dict[str, Any]], columns: Sequence[str], empty: str) -> None:
         """Print a list."""
         self.show({"items": list(rows)}, lambda: output.print_table(output.plain_rows(rows), columns, empty))
+
+    def show_page(self, page: Any, columns: Sequence[str], empty: str) -> None:
+        """Print a page of a list; people are told the command that goes on where it ends."""
+
+        def table() -> None:
+            output.print_table(output.plain_rows(page.items), columns, empty)
+            if page.next:
+                command = click.get_current_context().command_path.partition(" ")[2]
+                print(f"\nfurther back, with the same filters: odst {command} --after {page.next}")
+
+        self.show(page, table)
 
     def show_fields(self, answer: Answer, columns: Sequence[str] | None = None) -> None:
         """Print one thing."""
@@ -85,6 +108,11 @@ def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R
             raise click.ClickException(f"{error}{_hint(error)}") from error
         except OdstError as error:
             raise click.ClickException(f"{error.code}: {error}") from error
+        except OSError as error:
+            # Of this machine: a file or a disk. Who reads our output may go first, as `head` does; click knows that.
+            if error.errno == errno.EPIPE:
+                raise
+            raise click.ClickException(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")) from error
 
     return run
 
@@ -93,4 +121,4 @@ def _hint(error: CallFailed) -> str:
     """What can be done about it at the command line."""
     if error.status == requests.codes.unauthorized:
         return "; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"
-    return {"URL_INVALID": " (--url or ODST_URL)", "UNREACHABLE": " (--url or ODST_URL; `odst serve`)"}.get(error.code, "")
+    return _HINTS.get(error.code, "")

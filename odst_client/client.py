@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import requests
@@ -58,7 +59,15 @@ class Client:
     A client may be used by one thread at a time, and as a context manager that ends its connections.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, correlation_id: str | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        correlation_id: str | None = None,
+        patience: Patience | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
         """Nothing is connected yet.
 
         Args:
@@ -66,8 +75,9 @@ class Client:
             token: an API token; without it only downloads, `readiness` and `openapi` answer.
             correlation_id: finds these calls in the logs of all instances; without it, each call gets one of its own.
             patience: time limits, and how often is tried.
+            ca_file: certificates in PEM of the authorities that are believed, instead of the public ones.
         """
-        self._transport = Transport(url, token, correlation_id, patience or Patience())
+        self._transport = Transport(url, token, correlation_id, patience or Patience(), ca_file)
         self.packages = Packages(self._transport)
         self.uploads = Uploads(self._transport)
         self.promotions = Promotions(self._transport)

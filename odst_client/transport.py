@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from odst_client.failures import refusal, unreachable
+from odst_client.failures import CallFailed, refusal, unreachable
 
 CORRELATION_HEADER = "Ods-Correlation-Id"
 """Finds a call in the logs of every instance that it touched."""
@@ -74,13 +75,14 @@ class Patience:
 class Transport:
     """Sends requests to one instance."""
 
-    def __init__(self, url: str, token: str | None, correlation_id: str | None, patience: Patience) -> None:
+    def __init__(self, url: str, token: str | None, correlation_id: str | None, patience: Patience, ca_file: Path | None = None) -> None:
         """Nothing is connected yet. Without `correlation_id`, each request gets one of its own."""
         self.url = url.rstrip("/")
         self._correlation_id = correlation_id
         self._timeouts = (patience.connect_seconds, patience.read_seconds)
-        self._repeating = _session(token, patience.for_anything())
-        self._once = _session(token, patience.for_connections())
+        self._ca_file = ca_file
+        self._repeating = _session(token, patience.for_anything(), ca_file)
+        self._once = _session(token, patience.for_connections(), ca_file)
         # Whoever logged in by one of the two is in a session with both.
         self._once.cookies = self._repeating.cookies
 
@@ -88,7 +90,7 @@ class Transport:
         """One request; the answer, whatever its status.
 
         Raises:
-            CallFailed: UNREACHABLE, URL_INVALID.
+            CallFailed: UNREACHABLE, TLS_FAILED, URL_INVALID, CA_FILE_UNUSABLE.
         """
         named = {CORRELATION_HEADER: self._correlation_id or uuid.uuid4().hex, **(headers or {})}
         session = self._repeating if repeats else self._once
@@ -96,6 +98,8 @@ class Transport:
             return session.request(method, self.url + path, headers=named, timeout=self._timeouts, allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise unreachable(self.url, error) from error
+        except OSError as error:
+            raise CallFailed("CA_FILE_UNUSABLE", f"{self._ca_file} holds no certificates that could be read: {error}") from error
 
     def done(self, method: str, path: str, *, repeats: bool, **arguments: Any) -> requests.Response:
         """One request; the answer, if it did what was asked.
@@ -122,8 +126,9 @@ class Transport:
         self._once.close()
 
 
-def _session(token: str | None, retry: Retry) -> requests.Session:
+def _session(token: str | None, retry: Retry, ca_file: Path | None) -> requests.Session:
     session = requests.Session()
+    session.verify = str(ca_file) if ca_file else True
     # Settings of the machine, such as ~/.netrc or a proxy, must not reach a site's own servers.
     session.trust_env = False
     if token:

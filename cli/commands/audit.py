@@ -21,7 +21,7 @@ _ENTRIES = ("number", "time", "type", "source", "person", "subject")
 _FAULTS = ("kind", "first", "last", "detail")
 _WITNESSES = ("name", "peer_id", "state", "checkpoints", "newest")
 _AT_ONCE = 5000
-_SEARCHES = (
+_searches = options.together(
     click.option("--person", metavar="NAME", help="Only what this person did."),
     click.option("--type", "type_", metavar="TYPE", help="Only entries of this type; * stands for anything."),
     click.option("--subject", metavar="WHAT", help="Only what is about this: a package's name, an id."),
@@ -30,12 +30,6 @@ _SEARCHES = (
     click.option("--until", type=options.TIME, help="Before this time."),
     click.option("--grep", "text", metavar="TEXT", help="Only what has this text in person, subject or data."),
 )
-
-
-def _searches(command: Any) -> Any:
-    for option in reversed(_SEARCHES):
-        command = option(command)
-    return command
 
 
 @click.group(invoke_without_command=True)
@@ -58,7 +52,9 @@ def _print_page(page: AuditPage) -> None:
 
 
 @audit.command()
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True, help="JSON lines can be checked."
+)
 @click.option("--output", "-o", "target", type=click.File("wb"), default="-", help="A file; standard output if it is not given.")
 @_searches
 @with_session

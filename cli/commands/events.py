@@ -44,7 +44,7 @@ def _print_all(session: Session, found: Iterator[LiveEvent]) -> None:
 
 def _line(event: LiveEvent) -> str:
     told = "  ".join(f"{key}={_plain(value)}" for key, value in event.data.items() if value is not None)
-    return f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.type}  {told}"
+    return f"{event.time.astimezone().isoformat(' ', 'seconds')}  {event.type}  {told}"
 
 
 def _plain(value: Any) -> str:

@@ -19,15 +19,15 @@ _INSTANCES = ("name", "instance_id", "tags", "stewards", "revoked", "issued", "s
 
 @click.command()
 @click.argument("reference", required=False, metavar="[PACKAGE]")
-@click.option("--tags", metavar="TAG,TAG", callback=options.split_tags, help="As if PACKAGE had these; '' for none.")
+@options.tags("As if PACKAGE had this, and others that are given; '' for none.")
 @click.option("--to", "stage", metavar="STAGE", help="As if PACKAGE were promoted to this stage.")
 @with_session
 def plan(session: Session, reference: str | None, tags: list[str] | None, stage: str | None) -> None:
     """Say what would move between here and the peers, and why, before it does."""
     if (tags is not None or stage is not None) and reference is None:
-        raise click.UsageError("--tags and --to are about one package: name it")
+        raise click.UsageError("--tag and --to are about one package: name it")
     if tags is not None and stage is not None:
-        raise click.UsageError("give --tags or --to, not both")
+        raise click.UsageError("give --tag or --to, not both")
     if reference is not None and stage is not None:
         tags = [*session.client.packages.show(reference).tags, stage]
     found = session.client.mesh.plan(reference, tags)

@@ -15,12 +15,7 @@ from shared.core.identity import InstanceId
 
 _COLUMNS = ("name", "peer_id", "state", "tags", "steward", "protocol", "behind", "last_contact", "clock_skew", "last_error")
 _HOUR_SECONDS = 3600
-_tags = click.option(
-    "--tags",
-    metavar="TAG,TAG",
-    callback=options.split_tags,
-    help="Tagged packages that it may see of here; '*' for all. Without: untagged ones.",
-)
+_tags = options.tags("Packages with this tag it may see of here; '*' for all. Without: untagged ones.")
 
 
 @click.command()

@@ -33,7 +33,7 @@ def login(session: Session, name: str | None, browser: bool | None, valid_hours:
     """Get a token for a password, which is asked for, or read from standard input; or for a log-in in a browser."""
     if (name is None) == (browser is None):
         raise click.UsageError("say who logs in: a NAME, whose password is asked for, or --browser")
-    client = Client(session.url)
+    client = session.connect(None)
     try:
         me = (
             _by_browser(client, opens=bool(browser))

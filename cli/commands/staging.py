@@ -28,12 +28,13 @@ def promote(session: Session, reference: str, stage: str | None, at: dt.datetime
 
 @click.command()
 @options.limit
+@options.after
 @click.option("--state", multiple=True, type=click.Choice(get_args(PromotionState)), help="Only those in this state; or in one of several.")
 @with_session
-def promotions(session: Session, limit: int, state: tuple[str, ...]) -> None:
+def promotions(session: Session, limit: int, after: str | None, state: tuple[str, ...]) -> None:
     """List promotions, newest first."""
     empty = "There are no such promotions." if state else "Nothing was promoted yet: odst promote NAME"
-    session.show_rows(session.client.promotions.latest(limit, state), _COLUMNS, empty)
+    session.show_page(session.client.promotions.page(after, limit, state), _COLUMNS, empty)
 
 
 @click.group()

@@ -15,24 +15,31 @@ _DEAD_LETTERS = ("id", "queue", "code", "reason", "attempts", "time")
 
 
 @click.command()
+@click.option("--all", "everything", is_flag=True, help="Also figures that are 0, and queues in which nothing waits.")
 @with_session
-def status(session: Session) -> None:
+def status(session: Session, everything: bool) -> None:
     """Say what is waiting, and where."""
     found = session.client.instance.status()
-    session.show(found, lambda: _print_status(found))
+    session.show(found, lambda: _print_status(found, everything=everything))
 
 
-def _print_status(found: Status) -> None:
+def _print_status(found: Status, *, everything: bool) -> None:
     output.print_fields({**output.plain(found.instance), "free_bytes": found.free_bytes, "dead_letters": found.dead_letters})
     print()
-    rows = [{"service": name, "state": one.state, "figures": _figures(one)} for name, one in found.services.items()]
+    rows = [{"service": name, "state": one.state, "figures": _figures(one, everything=everything)} for name, one in found.services.items()]
     output.print_table(rows, ("service", "state", "figures"), "no service answered")
     print()
-    output.print_table(output.plain_rows(found.queues), ("name", "ready", "consumers"), "no queues yet")
+    queues = [queue for queue in found.queues if everything or queue.ready]
+    output.print_table(output.plain_rows(queues), ("name", "ready", "consumers"), "Nothing waits in any queue.")
+    if any(value for one in found.services.values() for key, value in (one.model_extra or {}).items() if key.startswith("alarms_")):
+        print("\nsomething is the matter: odst alarms")
+    if found.dead_letters:
+        print("\nmessages could not be handled: odst dead-letters")
 
 
-def _figures(service: ServiceState) -> str:
-    return ", ".join(f"{key} {output.shown(key, value)}" for key, value in (service.model_extra or {}).items())
+def _figures(service: ServiceState, *, everything: bool) -> str:
+    figures = (service.model_extra or {}).items()
+    return ", ".join(f"{key} {output.shown(key, value)}" for key, value in figures if everything or value) or "-"
 
 
 @click.command()
@@ -54,11 +61,12 @@ def openapi(session: Session) -> None:
 
 
 @click.group("dead-letters", invoke_without_command=True)
-@click.pass_context
-def dead_letters(context: click.Context) -> None:
+@options.limit
+@with_session
+def dead_letters(session: Session, limit: int) -> None:
     """Messages that could not be handled; without a subcommand, list them."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_dead_letters)
+    if click.get_current_context().invoked_subcommand is None:
+        _list(session, limit)
 
 
 @dead_letters.command("list")
@@ -66,6 +74,10 @@ def dead_letters(context: click.Context) -> None:
 @with_session
 def list_dead_letters(session: Session, limit: int) -> None:
     """List them, with the reason of each."""
+    _list(session, limit)
+
+
+def _list(session: Session, limit: int) -> None:
     session.show_rows(session.client.dead_letters.oldest(limit), _DEAD_LETTERS, "There are no dead letters.")
 
 

@@ -79,17 +79,21 @@ def subscribe(
 
 
 @click.group(invoke_without_command=True)
-@click.pass_context
-def subscriptions(context: click.Context) -> None:
+@with_session
+def subscriptions(session: Session) -> None:
     """Who is told of what; without a subcommand, list them."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_subscriptions)
+    if click.get_current_context().invoked_subcommand is None:
+        _list(session)
 
 
 @subscriptions.command("list")
 @with_session
 def list_subscriptions(session: Session) -> None:
     """List the subscriptions of the instance."""
+    _list(session)
+
+
+def _list(session: Session) -> None:
     session.show_rows(session.client.webhooks.all(), _COLUMNS, "There are no subscriptions yet: odst subscribe URL --events PATTERN")
 
 
@@ -217,27 +221,36 @@ def unsubscribe(session: Session, subscription_id: str, if_match: str | None) ->
     session.say({"subscription_id": subscription_id, "state": "removed"}, f"removed {subscription_id}")
 
 
+_listing = options.together(
+    options.limit,
+    options.after,
+    click.option("--subscription", "subscription_id", metavar="ID", help="Only to this subscriber."),
+    click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]), help="Only those."),
+    click.option("--type", "event_type", metavar="TYPE", help="Only of events such as package.published.v1."),
+)
+
+
 @click.group(invoke_without_command=True)
-@click.pass_context
-@options.limit
-def deliveries(context: click.Context, limit: int) -> None:
+@_listing
+@with_session
+def deliveries(session: Session, /, **asked: Any) -> None:
     """What was sent to subscribers, and what waits to be sent again; without a subcommand, list it."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_deliveries, limit=limit)
+    if click.get_current_context().invoked_subcommand is None:
+        _list_deliveries(session, **asked)
 
 
 @deliveries.command("list")
-@options.limit
-@click.option("--subscription", "subscription_id", metavar="ID", help="Only to this subscriber.")
-@click.option("--state", type=click.Choice(["waiting", "delivered", "failed"]), help="Only those.")
-@click.option("--type", "event_type", metavar="TYPE", help="Only of events such as package.published.v1.")
+@_listing
 @with_session
-def list_deliveries(
-    session: Session, *, limit: int, subscription_id: str | None = None, state: str | None = None, event_type: str | None = None
-) -> None:
+def list_deliveries(session: Session, /, **asked: Any) -> None:
     """List deliveries, newest first."""
-    found = session.client.webhooks.deliveries(limit, subscription_id=subscription_id, state=state, event_type=event_type)
-    session.show_rows(found, _DELIVERIES, "Nothing was delivered yet.")
+    _list_deliveries(session, **asked)
+
+
+def _list_deliveries(session: Session, **asked: Any) -> None:
+    filters = ("subscription_id", "state", "event_type")
+    empty = "There are no such deliveries." if any(asked[name] for name in filters) else "Nothing was delivered yet."
+    session.show_page(session.client.webhooks.deliveries_page(**asked), _DELIVERIES, empty)
 
 
 @deliveries.command("show")

@@ -16,14 +16,15 @@ _which = click.argument("transfer_id", metavar="ID")
 
 @click.group(invoke_without_command=True)
 @options.limit
+@options.after
 @click.option("--state", multiple=True, type=click.Choice(get_args(TransferState)), help="Only those in this state; or in one of several.")
 @click.option("--name", help="Only those of the package with this name.")
 @with_session
-def transfers(session: Session, limit: int, state: tuple[str, ...], name: str | None) -> None:
+def transfers(session: Session, *, limit: int, after: str | None, state: tuple[str, ...], name: str | None) -> None:
     """List what is moved to this instance, newest first. Or decide about a transfer."""
     if click.get_current_context().invoked_subcommand is None:
         empty = "There are no such transfers." if state or name else "Nothing was moved here yet."
-        session.show_rows(session.client.transfers.page(limit=limit, state=state, name=name).items, _COLUMNS, empty)
+        session.show_page(session.client.transfers.page(after, limit, state, name), _COLUMNS, empty)
 
 
 @transfers.command("show")

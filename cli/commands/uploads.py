@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -41,12 +41,7 @@ class _Wish:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 @click.option("--name", help="Name of the package; the file's own name by default.")
-@click.option(
-    "--tags",
-    metavar="TAG,TAG",
-    callback=options.split_tags,
-    help="Staging tags: only instances that bear one of them get it. None: all do.",
-)
+@options.tags("Staging tag: only instances that bear it, or another one given, get the package. Without: all do.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is hashed and published.")
 @click.option("--digest", is_flag=True, help="Hash the file first: the instance checks what it received, or says that it has it already.")
 @click.option(
@@ -77,23 +72,36 @@ def _show_upload(session: Session, found: Upload) -> None:
         raise click.ClickException(f"{code}: {reason}")
 
 
+_listing = options.together(
+    options.limit,
+    options.after,
+    click.option(
+        "--state", multiple=True, type=click.Choice(get_args(UploadState)), help="Only those in this state; or in one of several."
+    ),
+    click.option("--name", help="Only those of this name."),
+)
+
+
 @click.group(invoke_without_command=True)
-@click.pass_context
-def uploads(context: click.Context) -> None:
+@_listing
+@with_session
+def uploads(session: Session, /, **asked: Any) -> None:
     """Uploads, under way and ended; without a subcommand, list them."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_uploads)
+    if click.get_current_context().invoked_subcommand is None:
+        _list(session, **asked)
 
 
 @uploads.command("list")
-@options.limit
-@click.option("--state", multiple=True, type=click.Choice(get_args(UploadState)), help="Only those in this state; or in one of several.")
-@click.option("--name", help="Only those of this name.")
+@_listing
 @with_session
-def list_uploads(session: Session, limit: int, state: tuple[str, ...], name: str | None) -> None:
+def list_uploads(session: Session, /, **asked: Any) -> None:
     """List uploads, newest first."""
-    empty = "There are no such uploads." if state or name else "Nothing was uploaded here yet."
-    session.show_rows(session.client.uploads.page(limit=limit, state=state, name=name).items, _COLUMNS, empty)
+    _list(session, **asked)
+
+
+def _list(session: Session, **asked: Any) -> None:
+    empty = "There are no such uploads." if asked["state"] or asked["name"] else "Nothing was uploaded here yet."
+    session.show_page(session.client.uploads.page(**asked), _COLUMNS, empty)
 
 
 @uploads.command("show")

@@ -70,7 +70,13 @@ def configure(service: str, level: str = "INFO", log_format: str = "json") -> No
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     for chatty in ("urllib3", "amqp", "pika", "alembic", "kombu", "gunicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("amqp").addFilter(_says_something)
     structlog.contextvars.bind_contextvars(process=service)
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Not that a confirm came while its channel was being closed, which it does at every start."""
+    return "during closing channel" not in record.getMessage()
 
 
 def get_logger(name: str) -> Any:

@@ -33,7 +33,7 @@ from shared.runtime.settings_shown import as_text, described, is_secret, unknown
 
 PREFIX = "ODST_"
 CONFIG_VARIABLE = "ODST_CONFIG"
-_RESERVED = {CONFIG_VARIABLE, "ODST_URL", "ODST_TOKEN", "ODST_TOKEN_FILE"}
+_RESERVED = {CONFIG_VARIABLE, "ODST_URL", "ODST_TOKEN", "ODST_TOKEN_FILE", "ODST_CA_FILE"}
 """Variables with the prefix that are no settings of a server: the file's name, and what the `odst` command reads."""
 
 

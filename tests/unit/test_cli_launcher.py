@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import configparser
+import socket
 from pathlib import Path
 
 import pytest
 
 from cli.greeter import greeting
-from cli.launcher import Listen, instance_environment, prepare, service_programs, supervisor_configuration
+from cli.launcher import Listen, check_free, instance_environment, prepare, service_programs, supervisor_configuration
 from cli.settings import NAMEKO_SERVICES
-from shared.core.errors import InvalidInput
+from shared.core.errors import Conflict, InvalidInput
 from shared.runtime.broker import PrivateBroker
 from shared.runtime.keys import InstanceKey
 
@@ -128,3 +129,32 @@ def test_credentials_appear_only_when_there_are_some() -> None:
     assert "pw" in first
     assert "password" not in later
     assert instance_id.grouped() in later
+
+
+def test_an_address_at_which_another_program_listens_is_refused_before_anything_starts() -> None:
+    """Else that program would be taken for the instance, and greeted."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(1)
+        listen = Listen("127.0.0.1", other.getsockname()[1])
+
+        with pytest.raises(Conflict, match="another program listens") as refused:
+            check_free(listen)
+
+    assert refused.value.code == "LISTEN_IN_USE"
+    check_free(listen)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    """With what to change."""
+    with pytest.raises(InvalidInput, match="--listen"):
+        check_free(Listen(host, 8080))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """With what to change."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(InvalidInput, match="--data"):
+        prepare(tmp_path / "file" / "data")

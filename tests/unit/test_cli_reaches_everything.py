@@ -16,7 +16,7 @@ from tests.unit.prepared_gateway import Gateway
 
 CONTENT = b"abc"
 EVERYTHING = [
-    ["upload", "{file}", "--tags", "test, production"],
+    ["upload", "{file}", "--tag", "test", "--tags", "production"],
     ["upload", "{file}", "--resumable"],
     ["uploads"],
     ["uploads", "list"],
@@ -50,6 +50,7 @@ EVERYTHING = [
     *[["transfers", word, "t"] for word in ("show", "pause", "resume", "cancel")],
     ["transfers", "priority", "t", "high"],
     ["status"],
+    ["completion", "zsh"],
     ["settings"],
     ["alarms"],
     ["roles"],
