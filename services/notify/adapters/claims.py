@@ -7,12 +7,12 @@ subscription's row when `next_due` is computed, so that nobody computes it from 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, case, func, insert, or_, select, update
 
-from services.notify.adapters.digests import tried_with
 from services.notify.adapters.rows import attempt_row, health_of, health_row, subscription_of, subscription_row
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
@@ -25,43 +25,69 @@ DISABLED_TEXT = "the subscription is disabled: {}"
 NARROWED_TEXT = "the subscription was narrowed to staging tags after this was made: replay what is to be sent all the same"
 
 
-def due(now: dt.datetime, most: int) -> Select[Any]:
-    """Ids of the subscriptions that may be claimed, locked; what another worker is just claiming is skipped."""
-    time = to_text(now)
-    free = or_(SUBSCRIPTIONS.c.lease_until.is_(None), SUBSCRIPTIONS.c.lease_until <= time)
-    return (
-        select(SUBSCRIPTIONS.c.subscription_id)
-        .where(SUBSCRIPTIONS.c.state == SubscriptionState.ACTIVE.value, SUBSCRIPTIONS.c.next_due <= time, free)
-        .order_by(SUBSCRIPTIONS.c.failures, SUBSCRIPTIONS.c.next_due)
-        .limit(most)
-        .with_for_update(skip_locked=True)
+_THIS = SUBSCRIPTIONS.c.subscription_id == bindparam("this")
+_MINE = and_(_THIS, SUBSCRIPTIONS.c.fence == bindparam("held"))
+_OF_THIS = DELIVERIES.c.subscription_id == bindparam("this")
+# Statements are made once: making one anew for each delivery costs more than executing it.
+_DUE = (
+    select(SUBSCRIPTIONS.c.subscription_id)
+    .where(
+        SUBSCRIPTIONS.c.state == SubscriptionState.ACTIVE.value,
+        SUBSCRIPTIONS.c.next_due <= bindparam("now"),
+        or_(SUBSCRIPTIONS.c.lease_until.is_(None), SUBSCRIPTIONS.c.lease_until <= bindparam("now")),
     )
+    .order_by(SUBSCRIPTIONS.c.failures, SUBSCRIPTIONS.c.next_due)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+"""What another worker is just claiming is skipped."""
+_FIRST_DUE = (
+    select(DELIVERIES, SUBSCRIPTIONS.c.encrypted_secret)
+    .join(SUBSCRIPTIONS)
+    .where(_OF_THIS, IS_WAITING, DELIVERIES.c.next_attempt <= bindparam("now"))
+    .order_by(DELIVERIES.c.next_attempt, DELIVERIES.c.created, DELIVERIES.c.event_id)
+    .limit(1)
+)
+_TAKE = update(SUBSCRIPTIONS).where(_THIS).values(fence=SUBSCRIPTIONS.c.fence + 1).returning(SUBSCRIPTIONS)
+_GIVE_BACK = update(SUBSCRIPTIONS).where(_MINE).values(lease_until=None, fence=SUBSCRIPTIONS.c.fence + 1).returning(SUBSCRIPTIONS)
+_HOLD = update(SUBSCRIPTIONS).where(_MINE).values(fence=SUBSCRIPTIONS.c.fence)
+_WRITE = update(SUBSCRIPTIONS).where(_THIS)
+_LOCK = update(SUBSCRIPTIONS).where(_THIS).values(next_due=None)
+_FIRST = select(func.min(DELIVERIES.c.next_attempt)).where(_OF_THIS, IS_WAITING).scalar_subquery()
+_REST = SUBSCRIPTIONS.c.rests_until
+_COMPUTE_DUE = update(SUBSCRIPTIONS).where(_THIS).values(next_due=case((and_(_REST.is_not(None), _REST > _FIRST), _REST), else_=_FIRST))
 
 
-def first_due(subscription_id: str, now: dt.datetime) -> Select[Any]:
-    """The delivery of a subscription that is to be tried first."""
-    this_one = and_(DELIVERIES.c.subscription_id == subscription_id, IS_WAITING, DELIVERIES.c.next_attempt <= to_text(now))
-    return select(DELIVERIES).where(this_one).order_by(DELIVERIES.c.next_attempt, DELIVERIES.c.created, DELIVERIES.c.event_id).limit(1)
+_ALONE, _TOGETHER = DELIVERIES.c.delivery_id == bindparam("tried"), DELIVERIES.c.digest_id == bindparam("tried")
+"""The deliveries that a try is about."""
+_COUNT_ALONE = update(DELIVERIES).where(_ALONE).values(attempts=DELIVERIES.c.attempts + 1).returning(DELIVERIES)
+_COUNT_TOGETHER = update(DELIVERIES).where(_TOGETHER).values(attempts=DELIVERIES.c.attempts + 1)
 
 
-def taken(connection: Connection, subscription_id: str, lease_until: dt.datetime, delivery: Any) -> Any:
-    """Claim a subscription for a delivery, and those that go out with it; the subscription's row."""
-    this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
-    lease = {"lease_until": to_text(lease_until), "fence": SUBSCRIPTIONS.c.fence + 1}
-    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(lease))
-    these = tried_with(delivery.delivery_id, delivery.digest_id)
-    connection.execute(update(DELIVERIES).where(these).values(attempts=DELIVERIES.c.attempts + 1))
-    return connection.execute(select(SUBSCRIPTIONS).where(this_one)).one()
+@functools.cache
+def _ending(*, alone: bool, counted: bool) -> Any:
+    ending = update(DELIVERIES).where(_ALONE if alone else _TOGETHER, IS_WAITING).returning(DELIVERIES.c.delivery_id)
+    return ending if counted else ending.values(attempts=DELIVERIES.c.attempts - 1)
 
 
 def rows_of_due(connection: Connection, now: dt.datetime, most: int) -> Iterator[Any]:
-    """The first delivery of each subscription that is due."""
-    for subscription_id in connection.execute(due(now, most)).scalars().all():
-        row = connection.execute(first_due(subscription_id, now)).first()
+    """The first delivery of each subscription that is due, with the subscription's encrypted secrets; the subscriptions are locked."""
+    time = to_text(now)
+    for subscription_id in connection.execute(_DUE, {"now": time, "most": most}).scalars().all():
+        row = connection.execute(_FIRST_DUE, {"this": subscription_id, "now": time}).first()
         if row is None:
             set_due(connection, subscription_id)
         else:
             yield row
+
+
+def taken(connection: Connection, lease_until: dt.datetime, delivery: Any) -> tuple[Any, Any]:
+    """Claim a subscription for a delivery, and those that go out with it; the rows of both, with this try."""
+    subscription = connection.execute(_TAKE, {"this": delivery.subscription_id, "lease_until": to_text(lease_until)}).one()
+    if delivery.digest_id is None:
+        return subscription, connection.execute(_COUNT_ALONE, {"tried": delivery.delivery_id}).one()
+    connection.execute(_COUNT_TOGETHER, {"tried": delivery.digest_id})
+    return subscription, connection.execute(select(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery.delivery_id)).one()
 
 
 def claim_of(delivery: Delivery, subscription: Any, secrets: Any, now: dt.datetime) -> Claim:
@@ -72,8 +98,7 @@ def claim_of(delivery: Delivery, subscription: Any, secrets: Any, now: dt.dateti
 
 def give_back(connection: Connection, claim: Claim) -> Any:
     """End a claim; the subscription's row, or none if the claim is not this worker's any more."""
-    values: dict[str, Any] = {"lease_until": None, "fence": SUBSCRIPTIONS.c.fence + 1}
-    return connection.execute(update(SUBSCRIPTIONS).where(_held(claim)).values(values).returning(SUBSCRIPTIONS)).first()
+    return connection.execute(_GIVE_BACK, {"this": claim.subscription.subscription_id, "held": claim.fence}).first()
 
 
 def is_as_claimed(subscription: Any, claim: Claim) -> bool:
@@ -84,33 +109,27 @@ def is_as_claimed(subscription: Any, claim: Claim) -> bool:
 
 def write_health(connection: Connection, claim: Claim, outcome: Outcome) -> None:
     """Remember how the receiver answered."""
-    this_one = SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id
-    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(health_row(outcome.health)))
+    connection.execute(_WRITE, {"this": claim.subscription.subscription_id} | health_row(outcome.health))
 
 
 def write_outcome(connection: Connection, claim: Claim, outcome: Outcome) -> None:
     """Write what became of what was tried, as far as nothing else became of it meanwhile."""
-    these = and_(tried_with(claim.delivery.delivery_id, claim.delivery.digest_id), IS_WAITING)
-    became: dict[str, Any] = {
+    delivery = claim.delivery
+    became = {
+        "tried": delivery.digest_id or delivery.delivery_id,
         "state": outcome.state.value,
         "next_attempt": to_text_or_none(outcome.next_attempt),
         "last_status": outcome.attempt.status,
         "last_error": outcome.attempt.error,
     }
-    if not outcome.counted:
-        became["attempts"] = DELIVERIES.c.attempts - 1
-    settled = connection.execute(update(DELIVERIES).where(these).values(became).returning(DELIVERIES.c.delivery_id)).scalars().all()
+    settled = connection.execute(_ending(alone=delivery.digest_id is None, counted=outcome.counted), became).scalars().all()
     if settled and outcome.counted:
         connection.execute(insert(ATTEMPTS), [attempt_row(one, outcome.attempt) for one in settled])
 
 
 def is_held(connection: Connection, claim: Claim) -> bool:
     """True if a claim is this worker's still; nobody else can take it before the end of this transaction."""
-    return connection.execute(update(SUBSCRIPTIONS).where(_held(claim)).values(fence=claim.fence)).rowcount > 0
-
-
-def _held(claim: Claim) -> ColumnElement[bool]:
-    return and_(SUBSCRIPTIONS.c.subscription_id == claim.subscription.subscription_id, SUBSCRIPTIONS.c.fence == claim.fence)
+    return connection.execute(_HOLD, {"this": claim.subscription.subscription_id, "held": claim.fence}).rowcount > 0
 
 
 def write_disabled(connection: Connection, subscription: Subscription) -> bool:
@@ -132,13 +151,13 @@ def fail_waiting(connection: Connection, subscription_id: str, reason: str) -> N
 
 def set_due(connection: Connection, subscription_id: str) -> None:
     """Compute anew when a subscription is due. Its row is locked from here on, so what is computed in the second statement is so."""
-    this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
-    connection.execute(update(SUBSCRIPTIONS).where(this_one).values(next_due=None))
-    first = select(func.min(DELIVERIES.c.next_attempt)).where(DELIVERIES.c.subscription_id == subscription_id, IS_WAITING).scalar_subquery()
-    rest = SUBSCRIPTIONS.c.rests_until
-    connection.execute(
-        update(SUBSCRIPTIONS).where(this_one).values(next_due=case((and_(rest.is_not(None), rest > first), rest), else_=first))
-    )
+    connection.execute(_LOCK, {"this": subscription_id})
+    compute_due(connection, subscription_id)
+
+
+def compute_due(connection: Connection, subscription_id: str) -> None:
+    """The same, for whoever has locked its row already by changing it."""
+    connection.execute(_COMPUTE_DUE, {"this": subscription_id})
 
 
 def have_new(connection: Connection, subscription_ids: list[str], now: dt.datetime) -> None:

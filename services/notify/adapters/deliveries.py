@@ -53,16 +53,13 @@ class DatabaseDeliveries:
         return [claim for claim in found if claim]
 
     def _claim(self, connection: Connection, delivery: Any, now: dt.datetime, lease_until: dt.datetime) -> Claim | None:
-        subscription_id = delivery.subscription_id
-        encrypted = select(SUBSCRIPTIONS.c.encrypted_secret).where(SUBSCRIPTIONS.c.subscription_id == subscription_id)
         try:
-            secrets = secrets_of(self._secrets.decrypt(connection.execute(encrypted).scalar_one(), subscription_id))
+            secrets = secrets_of(self._secrets.decrypt(delivery.encrypted_secret, delivery.subscription_id))
         except SecretUnreadable as error:
-            log.warning("delivery_waits", subscription_id=subscription_id, code=error.code, reason=str(error))
-            _let_wait(connection, subscription_id, now + _UNREADABLE_WAIT, str(error))
+            log.warning("delivery_waits", subscription_id=delivery.subscription_id, code=error.code, reason=str(error))
+            _let_wait(connection, delivery.subscription_id, now + _UNREADABLE_WAIT, str(error))
             return None
-        subscription = claims.taken(connection, subscription_id, lease_until, delivery)
-        counted = connection.execute(select(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery.delivery_id)).one()
+        subscription, counted = claims.taken(connection, lease_until, delivery)
         return claims.claim_of(digests.frozen(connection, delivery_of(counted)), subscription, secrets, now)
 
     def freeze(self, claim: Claim, digest_id: str, write: Callable[[Digest], Message]) -> Claim | None:
@@ -79,7 +76,7 @@ class DatabaseDeliveries:
             claims.write_outcome(connection, claim, outcome)
             if claims.is_as_claimed(subscription, claim):
                 self._write_consequences(connection, claim, outcome)
-            claims.set_due(connection, claim.subscription.subscription_id)
+            claims.compute_due(connection, claim.subscription.subscription_id)
         if outcome.disabled:
             self._events.ring()
         return True

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
 from services.notify.adapters.rows import delivery_of
 from services.notify.adapters.schema import DELIVERIES, DIGESTS
@@ -25,11 +25,6 @@ from services.notify.domain.channels.unshaped import told_of
 from services.notify.domain.deliveries import Claim, Delivery, DeliveryState
 from services.notify.domain.digests import Digest, in_full
 from shared.core.times import to_text, to_text_or_none
-
-
-def tried_with(delivery_id: str, digest_id: str | None) -> ColumnElement[bool]:
-    """The deliveries that a try is about."""
-    return DELIVERIES.c.delivery_id == delivery_id if digest_id is None else DELIVERIES.c.digest_id == digest_id
 
 
 def frozen(connection: Connection, delivery: Delivery) -> Delivery:
