@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import bus, catalogue, digests, hop, memory, profiling, tus, upload, webhooks
+from benchmarks import bus, catalogue, digests, events, hop, memory, profiling, tus, upload, webhooks
 from benchmarks.printing import machine, print_machine, print_report
 from benchmarks.runner import Options, Report, tell
 from shared.testing.instance import ALL_IN_ONE, SEPARATE
@@ -26,6 +26,7 @@ BENCHES = {
     "memory": memory.run,
     "catalogue": catalogue.run,
     "webhooks": webhooks.run,
+    "events": events.run,
 }
 """Every benchmark, in the order in which they run."""
 _PROFILE = "profile"
