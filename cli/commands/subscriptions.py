@@ -32,17 +32,19 @@ def _filters(tags: tuple[str, ...], names: tuple[str, ...], origins: tuple[str, 
 _email = click.option("--email", metavar="ADDRESS", help="By mail, to this address.")
 _pace = click.option("--pace", type=click.Choice(["at_once", "hourly", "daily"]), help="How often there is mail at most.")
 _SECRET_FILE: dict[str, Any] = {"type": click.File("r"), "metavar": "FILE"}
+_slack = click.option("--slack", help="In Slack; FILE has the URL of an incoming webhook ('-' is the input).", **_SECRET_FILE)
+_teams = click.option("--teams", help="In Teams; FILE has the URL of a Workflows webhook.", **_SECRET_FILE)
 
 
-def _channel(email: str | None, pace: str | None, slack: TextIO | None, teams: TextIO | None) -> ChannelWish | None:
-    if pace and not email:
-        raise click.UsageError("--pace is for --email")
-    if email:
-        return ChannelWish(kind="email", settings={"to": email} | ({"pace": pace} if pace else {}))
-    for kind, file in (("slack", slack), ("teams", teams)):
-        if file:
-            return ChannelWish(kind=kind, settings={"url": file.readline().strip()})
-    return None
+def _settings(
+    url: str | None, email: str | None, pace: str | None, slack: TextIO | None, teams: TextIO | None
+) -> tuple[str, dict[str, Any]]:
+    """The kind of channel that was given, and what was given of its settings; a URL that is secret is read now."""
+    if slack or teams:
+        kind, file = ("slack", slack) if slack else ("teams", teams)
+        return kind, {"url": file.readline().strip() if file else ""}
+    given = {name: value for name, value in (("url", url), ("to", email), ("pace", pace)) if value is not None}
+    return ("email" if url is None else "webhook"), given
 
 
 @click.command()
@@ -50,8 +52,8 @@ def _channel(email: str | None, pace: str | None, slack: TextIO | None, teams: T
 @click.option("--events", "patterns", required=True, **_PATTERNS)
 @_email
 @_pace
-@click.option("--slack", help="To Slack; FILE has the URL of an incoming webhook ('-' is the input).", **_SECRET_FILE)
-@click.option("--teams", help="To Teams; FILE has the URL of a Workflows webhook.", **_SECRET_FILE)
+@_slack
+@_teams
 @_tags
 @_names
 @_origins
@@ -74,7 +76,10 @@ def subscribe(
     """Have events posted to URL, signed by Standard Webhooks; or sent by mail, to Slack or to Teams. A secret is shown only now."""
     if sum(way is not None for way in (url, email, slack, teams)) != 1:
         raise click.UsageError("give one of URL, --email, --slack, --teams")
-    channel, filters = _channel(email, pace, slack, teams), _filters(tags, names, origins)
+    if pace and not email:
+        raise click.UsageError("--pace is for --email")
+    kind, settings = _settings(url, email, pace, slack, teams)
+    channel, filters = ChannelWish(kind=kind, settings=settings) if url is None else None, _filters(tags, names, origins)
     session.show_fields(session.client.webhooks.subscribe(url or "", patterns, channel=channel, filters=filters, description=description))
 
 
@@ -111,6 +116,8 @@ def show(session: Session, subscription_id: str) -> None:
 @click.option("--url", help="Another address; the secret stays.")
 @_email
 @_pace
+@_slack
+@_teams
 @_tags
 @_names
 @_origins
@@ -126,6 +133,8 @@ def change(
     url: str | None,
     email: str | None,
     pace: str | None,
+    slack: TextIO | None,
+    teams: TextIO | None,
     tags: tuple[str, ...],
     names: tuple[str, ...],
     origins: tuple[str, ...],
@@ -133,10 +142,12 @@ def change(
     description: str | None,
     if_match: str | None,
 ) -> None:
-    """Give a subscription other events, another address, other filters; what is not given stays."""
+    """Give a subscription other events, another address or room, other filters; what is not given stays. Its kind is for good."""
+    if sum(way is not None for way in (url, email or pace, slack, teams)) > 1:
+        raise click.UsageError("a subscription has one of --url, --email, --slack, --teams")
     filters = FiltersWish() if no_filters else _filters(tags, names, origins)
-    given = {name: value for name, value in (("url", url), ("to", email), ("pace", pace)) if value is not None}
-    channel = ChannelChange(settings=given) if given else None
+    kind, settings = _settings(url, email, pace, slack, teams)
+    channel = ChannelChange(kind=kind, settings=settings) if settings else None
     changed = session.client.webhooks.change(
         subscription_id, events=list(patterns) or None, channel=channel, filters=filters, description=description, if_match=if_match
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import socket
 import ssl
 import threading
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from click.testing import CliRunner, Result
 
+from cli.main import main
 from services.notify.config import NotifySettings
 from services.notify.wiring import Notify, build
 from shared.contracts.events import PeerRevokedV1
@@ -27,6 +30,7 @@ from shared.testing.certificates import Authority
 from shared.testing.fakes.clock import FakeClock
 from shared.testing.instance import Instance, free_port
 from shared.testing.waiting import wait_for
+from tests.integration.notify_receivers import Receiver, receiver
 
 REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
 PASSWORD = "correct horse"
@@ -108,6 +112,14 @@ def settings(folder: Path, port: int, authority: Authority, **others: Any) -> No
         "instance_name": "Berlin",
     }
     return NotifySettings(**known | others)
+
+
+def of_environment(folder: Path, port: int, authority: Authority) -> dict[str, str]:
+    """The same for a whole instance, which collects for a short time."""
+    known = settings(folder, port, authority)
+    found = {name: str(getattr(known, name)) for name in ("smtp_host", "smtp_port", "smtp_user", "smtp_ca_file", "smtp_from")}
+    found |= {"smtp_password": PASSWORD, "mail_collect_seconds": "3", "mail_time_zone": "Europe/Berlin"}
+    return {f"ODST_{name.upper()}": value for name, value in found.items()}
 
 
 @contextmanager
@@ -237,18 +249,68 @@ def test_a_server_that_hangs_or_drips_is_cut_off(tmp_path: Path, authority: Auth
     assert (found["state"], found["last_error"]) == ("waiting", "the mail server did not finish within 0.5 s")
 
 
+@contextmanager
+def rooms(authority: Authority) -> Iterator[tuple[Receiver, Receiver]]:
+    """Two rooms of a chat, or of two: stand-ins with TLS."""
+    issued = authority.issue("127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(issued.certificate, issued.key)
+    with receiver(tls=tls) as one, receiver(tls=tls) as other:
+        yield one, other
+
+
+def odst(instance: Instance, *words: str) -> Result:
+    """What became of the command."""
+    return CliRunner(env={"ODST_URL": instance.url, "ODST_TOKEN": instance.token}).invoke(main, [*words, "--json"])
+
+
+def done(instance: Instance, *words: str) -> Any:
+    """What it prints, as JSON; it must end well."""
+    result = odst(instance, *words)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.mesh
+def test_a_running_instance_tells_mailboxes_and_rooms_by_the_command(
+    tmp_path: Path, authority: Authority, make_instance: Callable[..., Instance]
+) -> None:
+    """A test message in each kind of channel, another URL for a room, and nothing more to the one before; a URL is never shown."""
+    with mail_server(authority) as server, rooms(authority) as (one, other):
+        variables = of_environment(tmp_path, server.port, authority) | {"ODST_WEBHOOK_CA_FILE": str(authority.file)}
+        berlin = make_instance("Berlin", settings=variables).start().wait_ready()
+        for name, room in (("one", one), ("other", other)):
+            (tmp_path / name).write_text(f"{room.url}\n", "utf-8")
+        first, second = str(tmp_path / "one"), str(tmp_path / "other")
+        ways = {"slack": ("--slack", first), "teams": ("--teams", first), "email": ("--email", "ada@example.org")}
+        made = {kind: done(berlin, "subscribe", *way, "--events", "peer.*")["subscription_id"] for kind, way in ways.items()}
+        tried = {kind: done(berlin, "subscriptions", "test", made[kind])["delivered"] for kind in made}
+        changed = [done(berlin, "subscriptions", "change", made[kind], f"--{kind}", second) for kind in ("slack", "teams")]
+        other.replies.append((404, {}))
+        refused = odst(berlin, "subscriptions", "test", made["slack"])
+        done(berlin, "subscriptions", "test", made["teams"])
+        wrong = odst(berlin, "subscriptions", "change", made["slack"], "--teams", second)
+
+    assert tried == dict.fromkeys(ways, True)
+    assert [set(json.loads(body)) for *_, body in one.requests + other.requests] == [
+        {"text", "blocks"},
+        {"type", "attachments"},
+        {"text", "blocks"},
+        {"type", "attachments"},
+    ]
+    assert "Berlin" in str(server.taken[0]["Subject"])
+    assert all("hook?x=1" not in json.dumps(shown) for shown in changed)
+    assert (refused.exit_code, "NOT_DELIVERED: the chat answered 404" in refused.output) == (1, True)
+    assert (wrong.exit_code, "CHANNEL_KIND_FIXED" in wrong.output) == (1, True)
+
+
 @pytest.mark.mesh
 def test_a_running_instance_mails_a_burst_once_and_has_templates_for_chats(
     tmp_path: Path, authority: Authority, make_instance: Callable[..., Instance]
 ) -> None:
     """Under green threads, by STARTTLS and a login: a test at once; two uploads are one mail, also if the first try of it breaks off."""
     with mail_server(authority) as server:
-        variables = {
-            name: str(getattr(settings(tmp_path, server.port, authority), name))
-            for name in ("smtp_host", "smtp_port", "smtp_user", "smtp_ca_file", "smtp_from")
-        }
-        variables |= {"smtp_password": PASSWORD, "mail_collect_seconds": "3", "mail_time_zone": "Europe/Berlin"}
-        berlin = make_instance("Berlin", settings={f"ODST_{name.upper()}": value for name, value in variables.items()}).start().wait_ready()
+        berlin = make_instance("Berlin", settings=of_environment(tmp_path, server.port, authority)).start().wait_ready()
         channel = {"kind": "email", "settings": {"to": "ada@example.org"}}
         made = berlin.api("POST", "/subscriptions", json={"channel": channel, "events": ["package.*"]}, expect=201).json()
         tried = berlin.api("POST", f"/subscriptions/{made['subscription_id']}/test").json()

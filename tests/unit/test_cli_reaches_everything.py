@@ -68,6 +68,7 @@ EVERYTHING = [
     ["subscriptions", "list"],
     *[["subscriptions", word, "s"] for word in ("show", "pause", "resume", "take-over", "rotate-secret", "test")],
     ["subscriptions", "change", "s", "--url", "http://y"],
+    ["subscriptions", "change", "s", "--teams", "-"],
     ["subscribe", "--email", "ada@example.org", "--pace", "daily", "--events", "*"],
     ["subscribe", "--slack", "-", "--events", "*"],
     ["unsubscribe", "s"],
