@@ -7,6 +7,8 @@ shown as what they are: U+202E as a backslash and `u202e`.
 from __future__ import annotations
 
 import datetime as dt
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,21 @@ _REASONS = {
     "OWNER_GONE": "its owner was disabled or deleted",
     "OWNER_MAY_NOT": "its owner may not subscribe any more",
 }
+_ALARMS = {
+    "peer.lagging": "a peer lags behind",
+    "transfer.stalled": "a transfer stands still",
+    "secret.unreadable": "a secret cannot be read",
+    "disk.low": "the disk is nearly full",
+    "package.quarantined": "a package is in quarantine",
+    "dead_letter.waiting": "messages that could not be handled wait",
+    "token.expiring": "a token ends soon",
+    "certificate.expiring": "a certificate ends soon",
+}
+_FROM_RIGHT = frozenset({"R", "AL", "AN"})
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+_PICTURE = "\u2600-\u27bf\u2b1b\U0001f000-\U0001faff"
+_JOINER = re.compile(f"(?<=[{_PICTURE}\ufe0f])\u200d(?=[{_PICTURE}])")
+"""Between two pictures, of which it makes one."""
 _POLICIES = {"keep": "kept, and still offered", "hide": "kept, and no longer offered", "remove": "removed"}
 
 
@@ -35,9 +52,24 @@ class Facts(dict[str, str]):
 
 def visible(value: Any, most: int = MOST_CHARACTERS) -> str:
     """Text from outside in one line, with what is invisible escaped; cut after `most` characters, which an ellipsis shows."""
-    text = str(value)
-    shown = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text[: most + 1])
+    text = str(value)[: most + 1]
+    joiners = {found.start() for found in _JOINER.finditer(text)}
+    shown = "".join(
+        sign if sign.isprintable() or place in joiners else sign.encode("unicode_escape").decode() for place, sign in enumerate(text)
+    )
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def isolated(text: str, facts: Mapping[str, str]) -> str:
+    """A text of facts in which those that are written from right to left leave the order of all else as it is.
+
+    Nobody who made a name up can do that: what isolates is invisible, so `visible` would have written it out.
+    """
+    other_way = {fact for fact in facts.values() if any(unicodedata.bidirectional(sign) in _FROM_RIGHT for sign in fact)}
+    if not other_way:
+        return text
+    longest_first = "|".join(re.escape(fact) for fact in sorted(other_way, key=len, reverse=True))
+    return re.sub(longest_first, lambda found: f"{_FIRST_STRONG_ISOLATE}{found[0]}{_POP_ISOLATE}", text)
 
 
 def facts_of(told: Told) -> Facts:
@@ -112,6 +144,8 @@ _DERIVED: dict[str, Any] = {
     "until": lambda value: _time("until", value),
     "issued": lambda value: _time("issued", value),
     "since": lambda value: _time("since", value),
+    "kind": lambda value: {"matter": _ALARMS.get(str(value), visible(value))},
+    "repeated": lambda value: {"again": f" It was told {visible(value, 20)} times before." if value else ""},
     "steward": lambda value: {"steward": "may steward" if value else "does not steward"},
     "state": lambda value: {"state": _STATES.get(str(value), visible(value, 60).replace("_", " "))},
     "policy": lambda value: {"policy": _POLICIES.get(str(value), visible(value, 60))},

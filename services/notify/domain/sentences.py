@@ -186,13 +186,13 @@ SENTENCES: dict[str, Sentences] = {
         Weight.WARNING,
     ),
     "alarm.raised.v1": Sentences(
-        "{kind} at {here}",
-        "Since {since}, {kind} ({severity}) at {here}: {detail}. It is about {about}, and was told {repeated} times before.",
-        "What to do about each kind, docs/alarms.md says. What is the matter now: odst alarms",
+        "At {here}, {matter}",
+        "At {here}, since {since}, {matter}: {detail}. It is about {about}.{again}",
+        "What to do about {kind}, docs/alarms.md says. What is the matter now: odst alarms",
         Weight.ALARM,
     ),
     "alarm.cleared.v1": Sentences(
-        "{kind} at {here} is over", "What was the matter with {about} at {here} since {since} is over: {kind}, {detail}."
+        "Over at {here}: {matter}", "What was the matter with {about} at {here} since {since} is over: {matter}, {detail}."
     ),
     "subscription.disabled.v1": Sentences(
         "A subscription is disabled",

@@ -21,6 +21,7 @@ from shared.contracts.catalogue import example_of
 from shared.contracts.events import PackagePublishedV1, PeerBannedV1, SubscriptionDisabledV1
 from shared.contracts.happening import Happening
 from shared.contracts.spine import handled_by
+from shared.core.alarms import AlarmKind
 from shared.core.errors import Forbidden, InvalidInput, ServiceUnavailable
 from shared.runtime.settings import ConfigurationError
 from shared.testing.fakes.clock import NOON
@@ -191,7 +192,7 @@ def test_of_very_many_events_alarms_are_told_in_full_and_the_rest_is_counted(mai
 
     subject, text, html = a_mail(mailed)
     assert subject == "[Berlin] Alarm: A peer lied and is banned, and 60 more"
-    assert text.count("can be downloaded\n") == html.count("can be downloaded</bdi>") == IN_FULL - 1
+    assert text.count("can be downloaded\n") == html.count("can be downloaded</div>") == IN_FULL - 1
     assert "And 21 more:\n      21  package.published.v1" in text
 
 
@@ -207,7 +208,40 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing(mailed: Desk) -> Non
     assert r'<b>x</b>\u202egpj.exe\r\nBcc: eve@example.org "&" \x1b[31m{sha256}.pkg' in text
     assert r"&lt;b&gt;x&lt;/b&gt;\u202egpj.exe\r\nBcc" in html
     assert all(sign not in part for part in (subject, text, html) for sign in "\u202e\x1b\r")
-    assert not any(outside in html for outside in ("<img", "http://", "https://", "<style", "<link", "url("))
+    assert not any(outside in html for outside in ("<img", "http://", "https://", "@import", "<link", "url("))
+    assert html.count("<style") == 1  # ours
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\u05d3\u05e4\u05d3\u05e4\u05df (129).pkg", "\u2068\u05d3\u05e4\u05d3\u05e4\u05df (129).pkg\u2069"),
+        ("\u2068Fire\u2069.pkg", r"\u2068Fire\u2069.pkg"),
+        ("\U0001f469\u200d\U0001f680.pkg", "\U0001f469\u200d\U0001f680.pkg"),
+        ("Fire\u200dfox.pkg", r"Fire\u200dfox.pkg"),
+    ],
+)
+def test_names_in_any_script_leave_the_rest_of_a_sentence_as_it_is(mailed: Desk, name: str, shown: str) -> None:
+    """What is written from right to left stands for itself; pictures may be joined, letters are not joined invisibly."""
+    mailed.tell("e1", named(name))
+    mailed.clock.pass_seconds(30)
+    mailed.deliver_all()
+
+    _, text, html = a_mail(mailed)
+    assert f"{shown} can be downloaded" in text
+    assert f"{shown} can be downloaded" in html
+    assert f"The package {shown} (" in text
+
+
+@pytest.mark.parametrize("kind", [one.value for one in AlarmKind])
+def test_each_alarm_is_told_in_words(kind: str) -> None:
+    """And how often it was told before, if it was."""
+    data = example_of("alarm.raised.v1")["data"] | {"kind": kind}
+    once, again = (said(Told("e", "alarm.raised.v1", NOON, "Berlin", data | {"repeated": number})) for number in (0, 2))
+
+    assert kind not in once.headline + once.sentence
+    assert "times before" not in once.sentence
+    assert again.sentence.endswith("It was told 2 times before.")
 
 
 def test_a_subject_may_be_in_any_script(mailed: Desk) -> None:

@@ -1,7 +1,8 @@
 """Writes mail: a text and an HTML part that say the same, and the headers.
 
 Headers are made by the standard library's `EmailMessage`, which refuses line breaks in them and encodes what is not ASCII. Nothing is
-fetched when it is read: there are no images, no links out of data, and all style is in the elements.
+fetched when it is read: there are no images, no links out of data. All style is in the elements, as some programs drop any other; but for
+what changes where things are shown dark, which only programs that know of it need.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from services.notify.domain.channels import Message
+from services.notify.domain.channels import Message, Told
 from services.notify.domain.digests import Digest
-from services.notify.domain.facts import moment
-from services.notify.domain.sentences import Weight
+from services.notify.domain.facts import isolated, moment
+from services.notify.domain.sentences import Said, Weight
 from services.notify.domain.subscriptions import Subscription
 
 CONTENT_TYPE = "message/rfc822"
@@ -56,6 +57,7 @@ class Paragraph:
     time: str
     colour: str
     word: str
+    weight: str
 
 
 class MailComposer:
@@ -99,10 +101,12 @@ class MailComposer:
         return {"digest": digest, "paragraphs": self._paragraphs(digest), "rest": digest.rest, "left": sum(digest.rest.values())}
 
     def _paragraphs(self, digest: Digest) -> Sequence[Paragraph]:
-        return [
-            Paragraph(one.headline, one.sentence, one.action, moment(told.time, self._head.zone), COLOURS[one.weight], WORDS[one.weight])
-            for told, one in digest.lines()
-        ]
+        return [self._paragraph(told, one) for told, one in digest.lines()]
+
+    def _paragraph(self, told: Told, one: Said) -> Paragraph:
+        headline, sentence, action = (isolated(text, one.facts) for text in (one.headline, one.sentence, one.action))
+        time = moment(told.time, self._head.zone)
+        return Paragraph(headline, sentence, action, time, COLOURS[one.weight], WORDS[one.weight], one.weight.value)
 
     def _written(self, mail: EmailMessage, values: dict[str, Any]) -> Message:
         mail.set_content(self._text.render(values), cte="quoted-printable")
