@@ -154,7 +154,7 @@ class NotifySettings(MailSettings):
     """Deliveries under way at once in one process, those aside that have taken longer than a second."""
     webhook_parallel_most: Annotated[int, Field(ge=1, le=1000)] = 128
     """Deliveries under way at once in one process, however slow they are."""
-    webhook_lease_seconds: Annotated[float, Field(ge=5, le=3600)] = 60
+    webhook_lease_seconds: Annotated[float, Field(ge=5, le=3600, validate_default=True)] = 60
     """How long a try belongs to the process that makes it; what a process had that was killed is tried again after that."""
     webhook_secret_overlap_seconds: Annotated[float, Field(ge=0, le=30 * 86400)] = 86400
     """How long the secret before a rotation signs too."""
@@ -162,6 +162,15 @@ class NotifySettings(MailSettings):
     """How long deliveries that have ended are kept for people to look at."""
     events_kept: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
     """How many events are kept at most, for so long, so that subscribers can have what they missed."""
+
+    @field_validator("webhook_lease_seconds", mode="after")
+    @classmethod
+    def _longer_than_a_try(cls, value: float, info: ValidationInfo) -> float:
+        names = ("webhook_total_seconds", *(("smtp_total_seconds",) if info.data.get("smtp_host") else ()))
+        longest = max(info.data.get(name, 0) for name in names)
+        if value <= longest:
+            raise ValueError(f"a try may last {longest:g} s, and would be made twice: it must be longer than that")
+        return value
 
     @property
     def certificates(self) -> dict[str, Reader]:

@@ -133,6 +133,9 @@ class Deliveries(Protocol):
         Returns how many deliveries.
         """
 
+    def give_up(self, before: dt.datetime) -> int:
+        """End deliveries that were made before that time and wait still, as failed; how many."""
+
     def counts(self) -> dict[str, int]:
         """Numbers of `subscriptions`, `deliveries_waiting` and `deliveries_failed`."""
 

@@ -108,7 +108,7 @@ class Conversation:
             return read(response)
 
     def _pool(self, url: Url) -> HTTPConnectionPool:
-        host, route = str(url.host), _Route(self.addresses, port_of(url), self.cut_off)
+        host, route = str(url.host), Route(self.addresses, port_of(url), self.cut_off)
         if url.scheme == "https":
             return _PinnedHttpsPool(host, route.port, ssl_context=self.tls, route=route)
         return _PinnedHttpPool(host, route.port, route=route)
@@ -150,8 +150,8 @@ class CutOff:
 
 
 @dataclass(frozen=True)
-class _Route:
-    """The checked addresses of one conversation."""
+class Route:
+    """The addresses of one conversation, one at least; whoever makes it has decided about them."""
 
     addresses: Sequence[str]
     port: int
@@ -214,7 +214,7 @@ class _Pinned:
 
     timeout: Any
 
-    def __init__(self, *args: Any, route: _Route, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, route: Route, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._route = route
 

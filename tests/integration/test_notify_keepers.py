@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.notify.adapters import schema
 from services.notify.adapters.deliveries import DatabaseDeliveries
@@ -305,3 +305,33 @@ def test_notify_migrations_make_the_tables_that_the_code_uses(database: Database
     with database.read() as connection:
         for table in schema.METADATA.sorted_tables:
             assert connection.execute(select(table)).all() == []
+
+
+def test_keepers_forget_in_portions_until_nothing_is_old(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries that ended and events, each portion in a transaction of its own; what waits stays."""
+    monkeypatch.setattr("services.notify.adapters.deliveries.PORTION", 2)
+    keepers.make(*(a_delivery(f"d{number}", event_id=f"e{number}", state=DeliveryState.FAILED) for number in range(5)))
+    keepers.make(a_delivery("d5", event_id="e5"))
+    later = NOON + dt.timedelta(days=40)
+
+    assert keepers.deliveries.prune(later, 100) == 5
+    assert [one.delivery_id for one in keepers.newest()] == ["d5"]
+    assert keepers.deliveries.events_between(NOON, later, 10) == []
+    assert keepers.deliveries.give_up(later) == 1
+    assert keepers.deliveries.prune(later, 100) == 1
+
+
+def test_what_is_looked_for_among_many_is_found_by_an_index(tmp_path: Path) -> None:
+    """Of a million deliveries, none of these reads more than it answers; on PostgreSQL that depends on how many there are."""
+    questions = {
+        "SELECT delivery_id FROM deliveries WHERE state = 'failed' ORDER BY created DESC, delivery_id LIMIT 100": "deliveries_by_state",
+        "SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'failed')": "deliveries_by_state",
+        "SELECT body FROM deliveries WHERE subscription_id = 's' ORDER BY created DESC, delivery_id LIMIT 100": "deliveries_by_receiver",
+        "SELECT body FROM deliveries WHERE created <= 'x' AND (created < 'x' OR (created = 'x' AND delivery_id > 'd')) "
+        "ORDER BY created DESC, delivery_id LIMIT 100": "deliveries_by_created (created<?)",
+        "SELECT digest_id FROM digests WHERE created < 'x' LIMIT 9": "digests_by_created",
+    }
+    with migrated("notify", tmp_path) as database, database.read() as connection:
+        for question, index in questions.items():
+            plan = " ".join(row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {question}")))
+            assert index in plan, plan

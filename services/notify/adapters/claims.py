@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from services.notify.adapters.rows import attempt_row, health_of, health_row, subscription_of, subscription_row
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
@@ -22,6 +22,7 @@ from shared.core.times import to_text, to_text_or_none
 
 IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
 DISABLED_TEXT = "the subscription is disabled: {}"
+WAITED_TEXT = "it waited for too long: its subscription was paused, or its secret could not be read"
 NARROWED_TEXT = "the subscription was narrowed to staging tags after this was made: replay what is to be sent all the same"
 
 
@@ -147,6 +148,19 @@ def fail_waiting(connection: Connection, subscription_id: str, reason: str) -> N
     rest = and_(DELIVERIES.c.subscription_id == subscription_id, IS_WAITING)
     ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "last_error": reason}
     connection.execute(update(DELIVERIES).where(rest).values(ended))
+
+
+def prune(connection: Connection, before: dt.datetime, most: int) -> int:
+    """Forget some deliveries from before that time that do not wait; how many."""
+    old = select(DELIVERIES.c.delivery_id).where(DELIVERIES.c.created < to_text(before), ~IS_WAITING).limit(most)
+    return connection.execute(delete(DELIVERIES).where(DELIVERIES.c.delivery_id.in_(old))).rowcount
+
+
+def give_up(connection: Connection, before: dt.datetime, most: int) -> int:
+    """End some deliveries from before that time that still wait; how many."""
+    old = select(DELIVERIES.c.delivery_id).where(DELIVERIES.c.created < to_text(before), IS_WAITING).limit(most)
+    ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "last_error": WAITED_TEXT}
+    return connection.execute(update(DELIVERIES).where(DELIVERIES.c.delivery_id.in_(old)).values(ended)).rowcount
 
 
 def set_due(connection: Connection, subscription_id: str) -> None:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.notify.adapters import claims, digests, kept_events
@@ -27,6 +27,8 @@ from shared.runtime.outbox import Outbox
 from shared.runtime.secret_columns import SecretColumn
 
 log = get_logger(__name__)
+PORTION = 1000
+"""Rows that are forgotten in one transaction."""
 _UNREADABLE_WAIT = dt.timedelta(minutes=1)
 """How long a subscription whose secrets cannot be read waits before it is tried to read them again."""
 
@@ -128,16 +130,28 @@ class DatabaseDeliveries:
 
     def prune(self, before: dt.datetime, most_events: int) -> int:
         """Forget old deliveries that are not waiting, and old events; how many deliveries."""
-        old = delete(DELIVERIES).where(DELIVERIES.c.created < to_text(before), ~claims.IS_WAITING)
-        with self._database.write() as connection:
-            kept_events.prune(connection, before, most_events)
-            number = connection.execute(old).rowcount
-            digests.prune(connection, before)
-            return number
+        self._in_portions(lambda connection: kept_events.prune(connection, before, most_events, PORTION))
+        number = self._in_portions(lambda connection: claims.prune(connection, before, PORTION))
+        self._in_portions(lambda connection: digests.prune(connection, before, PORTION))
+        return number
+
+    def _in_portions(self, prune: Callable[[Connection], int]) -> int:
+        """Do it until there is less than a portion, each in a transaction of its own: others get their turn in between."""
+        number, portion = 0, PORTION
+        while portion >= PORTION:
+            with self._database.write() as connection:
+                portion = prune(connection)
+            number += portion
+        return number
+
+    def give_up(self, before: dt.datetime) -> int:
+        """End deliveries that have waited since before that time; how many."""
+        return self._in_portions(lambda connection: claims.give_up(connection, before, PORTION))
 
     def counts(self) -> dict[str, int]:
-        """Numbers of subscriptions and of deliveries by state."""
-        by_state = select(DELIVERIES.c.state, func.count().label("number")).group_by(DELIVERIES.c.state)
+        """Numbers of subscriptions, and of deliveries that wait or failed; those that arrived, which are most, are not looked at."""
+        counted = DELIVERIES.c.state.in_((DeliveryState.WAITING.value, DeliveryState.FAILED.value))
+        by_state = select(DELIVERIES.c.state, func.count().label("number")).where(counted).group_by(DELIVERIES.c.state)
         with self._database.read() as connection:
             subscriptions = connection.scalar(select(func.count()).select_from(SUBSCRIPTIONS)) or 0
             states = {row.state: row.number for row in connection.execute(by_state)}
@@ -150,33 +164,23 @@ class DatabaseDeliveries:
 
 @functools.lru_cache(maxsize=2)
 def _inserting(dialect: str) -> Any:
-    return (sqlite if dialect == "sqlite" else postgresql).insert(DELIVERIES).on_conflict_do_nothing()
+    return (sqlite if dialect == "sqlite" else postgresql).insert(DELIVERIES).on_conflict_do_nothing().returning(DELIVERIES.c.delivery_id)
 
 
 def _insert(connection: Connection, deliveries: Sequence[Delivery]) -> int:
     """Keep those that are new, and have their subscriptions looked at; how many."""
     if not deliveries:
         return 0
-    before = connection.scalar(_of_event(deliveries)) or 0
-    connection.execute(_inserting(connection.dialect.name), [delivery_row(one) for one in deliveries])
+    kept = connection.execute(_inserting(connection.dialect.name), [delivery_row(one) for one in deliveries]).all()
     claims.have_new(connection, list({one.subscription_id for one in deliveries}), deliveries[0].created)
-    return (connection.scalar(_of_event(deliveries)) or 0) - before
-
-
-def _of_event(deliveries: Sequence[Delivery]) -> Select[Any]:
-    event_ids = {one.event_id for one in deliveries}
-    subscription_ids = {one.subscription_id for one in deliveries}
-    several = DELIVERIES.c.event_id.in_(event_ids) if len(event_ids) > 1 else DELIVERIES.c.event_id == next(iter(event_ids))
-    if len(subscription_ids) == 1:
-        several = and_(several, DELIVERIES.c.subscription_id == next(iter(subscription_ids)))
-    return select(func.count()).select_from(DELIVERIES).where(several)
+    return len(kept)
 
 
 def _let_wait(connection: Connection, subscription_id: str, until: dt.datetime, reason: str) -> None:
     """Nothing was tried; all of the subscription waits."""
     this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
     connection.execute(update(SUBSCRIPTIONS).where(this_one).values(rests_until=to_text(until)))
-    waiting = and_(DELIVERIES.c.subscription_id == subscription_id, claims.IS_WAITING)
+    waiting = and_(DELIVERIES.c.subscription_id == subscription_id, claims.IS_WAITING, DELIVERIES.c.last_error.is_distinct_from(reason))
     connection.execute(update(DELIVERIES).where(waiting).values(last_error=reason))
     claims.set_due(connection, subscription_id)
 
@@ -196,4 +200,5 @@ def _behind(after: str | None) -> list[Any]:
     except ValueError as error:
         raise InvalidInput("`after` is the `next` of the page before", "CURSOR_INVALID") from error
     columns = DELIVERIES.c
-    return [or_(columns.created < created, and_(columns.created == created, columns.delivery_id > delivery_id))]
+    # The first condition follows from the second, but only by it an index leads to the place.
+    return [columns.created <= created, or_(columns.created < created, and_(columns.created == created, columns.delivery_id > delivery_id))]

@@ -66,7 +66,8 @@ def _digest(connection: Connection, digest_id: str) -> Digest:
     return Digest(digest_id, first[0].instance, first, Counter(row.event_type for row in rows))
 
 
-def prune(connection: Connection, before: dt.datetime) -> None:
-    """Forget those of which no delivery is left."""
+def prune(connection: Connection, before: dt.datetime, most: int) -> int:
+    """Forget some of those of which no delivery is left; how many."""
     used = exists().where(DELIVERIES.c.digest_id == DIGESTS.c.digest_id)
-    connection.execute(delete(DIGESTS).where(DIGESTS.c.created < to_text(before), ~used))
+    unused = select(DIGESTS.c.digest_id).where(DIGESTS.c.created < to_text(before), ~used).limit(most)
+    return connection.execute(delete(DIGESTS).where(DIGESTS.c.digest_id.in_(unused))).rowcount

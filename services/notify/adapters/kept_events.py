@@ -44,10 +44,15 @@ def _told(row: Any) -> Told:
     return Told(row.event_id, row.event_type, to_time(row.time), row.instance, json.loads(row.data))
 
 
-def prune(connection: Connection, before: dt.datetime, most: int) -> None:
-    """Forget those from before that time, and the oldest of more than so many."""
-    connection.execute(delete(EVENTS).where(EVENTS.c.time < to_text(before)))
+def prune(connection: Connection, before: dt.datetime, most: int, portion: int) -> int:
+    """Forget some of those from before that time, or of the oldest, if there are more than `most`; how many."""
+    oldest = select(EVENTS.c.event_id).order_by(EVENTS.c.time, EVENTS.c.event_id)
+    number = connection.execute(_forget(oldest.where(EVENTS.c.time < to_text(before)).limit(portion))).rowcount
     too_many = (connection.scalar(select(func.count()).select_from(EVENTS)) or 0) - most
-    if too_many > 0:
-        oldest = select(EVENTS.c.event_id).order_by(EVENTS.c.time, EVENTS.c.event_id).limit(too_many)
-        connection.execute(delete(EVENTS).where(EVENTS.c.event_id.in_(oldest)))
+    if too_many > 0 and number < portion:
+        number += connection.execute(_forget(oldest.limit(min(too_many, portion - number)))).rowcount
+    return number
+
+
+def _forget(event_ids: Any) -> Any:
+    return delete(EVENTS).where(EVENTS.c.event_id.in_(event_ids))

@@ -56,7 +56,8 @@ DELIVERIES = Table(
     Column("last_error", Text),
     Column("digest_id", String(36)),
     UniqueConstraint("subscription_id", "event_id"),
-    Index("deliveries_by_state", "state", "next_attempt"),
+    Index("deliveries_by_state", "state", "created"),
+    Index("deliveries_by_receiver", "subscription_id", "created"),
     Index("deliveries_by_subscription", "subscription_id", "state", "next_attempt"),
     Index("deliveries_by_created", "created"),
     Index("deliveries_by_digest", "digest_id"),
@@ -71,6 +72,7 @@ DIGESTS = Table(
     Column("content_type", String(120), nullable=False),
     Column("created", String(32), nullable=False),
     Index("digests_by_subscription", "subscription_id"),
+    Index("digests_by_created", "created"),
 )
 """Messages that tell of several deliveries, frozen before the first try."""
 

@@ -8,11 +8,17 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.notify.domain.deliveries import Claim
+from services.notify.domain.deliveries import Answer, Claim
 from services.notify.domain.judging import judge
 from services.notify.domain.pace import Pace
 from services.notify.handlers.telling import Clock
 from services.notify.ports import Composers, Crew, Deliveries, Senders
+from shared.core.errors import TransientError
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+LONGEST_WAIT = dt.timedelta(days=30)
+"""What a subscription that is paused, or whose secret cannot be read, has waiting does not wait for ever."""
 
 
 @dataclass
@@ -66,10 +72,19 @@ class Delivering:
         return bool(found)
 
     def attempt(self, claim: Claim) -> None:
-        """Try what was claimed, and write down what came of it."""
-        frozen = self._frozen(claim)
-        if frozen:
-            self._send(frozen)
+        """Try what was claimed, and write down what came of it: also that something in us failed on it, or it would come again for ever."""
+        tried, answer = claim, None
+        try:
+            frozen = self._frozen(claim)
+            if frozen:
+                tried, answer = frozen, self.senders[claim.delivery.kind].send(frozen)
+        except TransientError:
+            raise  # nothing is wrong with this message: it is tried again when the lease has run out
+        except Exception as error:
+            log.exception("delivery_not_possible", delivery_id=claim.delivery.delivery_id, kind=claim.delivery.kind)
+            answer = Answer(error=f"this instance failed on it ({type(error).__name__}): its log says more", is_well=True)
+        if answer:
+            self.deliveries.settle(tried, judge(tried, answer, self.clock(), self.jitter()))
 
     def _frozen(self, claim: Claim) -> Claim | None:
         """The claim with the message that goes out; none if it is another worker's by now."""
@@ -78,10 +93,7 @@ class Delivering:
             return claim
         return self.deliveries.freeze(claim, str(uuid.uuid4()), lambda digest: composer.compose(claim.subscription, digest, claim.time))
 
-    def _send(self, claim: Claim) -> None:
-        answer = self.senders[claim.delivery.kind].send(claim)
-        self.deliveries.settle(claim, judge(claim, answer, self.clock(), self.jitter()))
-
     def prune(self) -> int:
-        """Forget what is old; how many deliveries."""
+        """Forget what is old, and give up what has waited for longer than any schedule; how many deliveries are forgotten."""
+        self.deliveries.give_up(self.clock() - max(self.kept, LONGEST_WAIT))
         return self.deliveries.prune(self.clock() - self.kept, self.most_events)

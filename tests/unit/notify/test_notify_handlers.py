@@ -176,17 +176,35 @@ def test_unsubscribing_forgets_and_an_unknown_one_is_not_found(desk: Desk) -> No
 
 
 def test_old_deliveries_are_pruned_once_they_have_ended(desk: Desk) -> None:
-    """What is waiting stays, however old."""
+    """What is waiting stays for as long as a schedule may last."""
     desk.add()
     desk.tell()
     desk.delivering.deliver_one()
     desk.web.answers = [WebAnswer(500)]
     desk.tell("e2")
     desk.delivering.deliver_one()
-    desk.clock.pass_seconds(31 * 86400)
+    desk.delivering.kept = dt.timedelta(days=1)
+    desk.clock.pass_seconds(29 * 86400)
 
     assert desk.delivering.prune() == 1
     assert [one["event_id"] for one in desk.log.listed(10)["items"]] == ["e2"]
+
+
+def test_what_a_paused_subscription_has_waiting_does_not_wait_for_ever(desk: Desk) -> None:
+    """After a month it has failed, or after as long as the log is kept: no table grows for ever."""
+    desk.add()
+    desk.tell()
+    desk.subscribing.set_state("s1", "paused", None, None)
+    desk.delivering.kept = dt.timedelta(days=40)
+    states = []
+    for _ in range(2):
+        desk.clock.pass_seconds(31 * 86400)
+        desk.deliveries.give_up(desk.clock() - dt.timedelta(days=40))
+        states += [(one["state"], one["last_error"] or "") for one in desk.log.listed(10)["items"]]
+
+    assert [state for state, _ in states] == ["waiting", "failed"]
+    assert states[1][1].startswith("it waited for too long")
+    assert desk.delivering.prune() == 1
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 1])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import ssl
 from collections import Counter
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.notify.adapters.mail import smtp
 from services.notify.adapters.mail.composer import Letterhead, MailComposer
+from services.notify.adapters.mail.smtp import Security, SmtpPlan, SmtpRelay
 from services.notify.config import NotifySettings
 from services.notify.domain.channels import Told
 from services.notify.domain.channels.email import EmailChannel, Pace, checked_address
@@ -23,6 +27,7 @@ from shared.contracts.happening import Happening
 from shared.contracts.spine import handled_by
 from shared.core.alarms import AlarmKind
 from shared.core.errors import Forbidden, InvalidInput, ServiceUnavailable
+from shared.runtime.outbound import Limits
 from shared.runtime.settings import ConfigurationError
 from shared.testing.fakes.clock import NOON
 from tests.unit.notify.notify_fakes import PUBLISHED, Desk, an_id
@@ -318,6 +323,17 @@ def test_the_owner_of_a_disabled_subscription_is_mailed_once_by_one_id(desk: Des
     assert "the receiver said that it is gone" in a_mail(desk)[1]
 
 
+@pytest.mark.parametrize("text", ["not an address", "ada@example.org\r\nBcc: all@example.org", "ädä@example.org", ""])
+def test_an_owner_whose_address_is_none_is_not_mailed_and_holds_up_nothing(desk: Desk, text: str) -> None:
+    """A directory of accounts may have any text there: the event is not a dead letter for it."""
+    desk.people.others["ada"] = Standing(is_active=True, may=True, within=None, email=text)
+    event = SubscriptionDisabledV1(subscription_id="s1", kind="webhook", description="Tickets", owner="ada", reason="RECEIVER_GONE")
+
+    desk.notices.tell_owner(event, Happening(an_id(7), NOON))
+
+    assert desk.mailer.sent == []
+
+
 def test_the_same_digest_is_the_same_mail() -> None:
     """Nothing in it is made up anew."""
     composer = MailComposer(Letterhead("odst@example.org", 'ODST, "Berlin"'))
@@ -336,6 +352,8 @@ def test_the_same_digest_is_the_same_mail() -> None:
         ({"smtp_security": "none"}, "smtp_user"),
         ({"smtp_password": None}, "smtp_password_file"),
         ({"mail_time_zone": "Mars/Olympus"}, "mail_time_zone"),
+        ({"webhook_lease_seconds": "30"}, "webhook_lease_seconds"),
+        ({"smtp_total_seconds": "45", "webhook_lease_seconds": "45"}, "webhook_lease_seconds"),
     ],
 )
 def test_a_mail_server_that_is_set_up_wrong_is_found_at_the_start(wrong: dict[str, str | None], named: str) -> None:
@@ -347,3 +365,21 @@ def test_a_mail_server_that_is_set_up_wrong_is_found_at_the_start(wrong: dict[st
         NotifySettings.load(environment)
     assert named in str(caught.value)
     assert "a secret" not in str(caught.value)
+
+
+def test_a_mail_server_with_many_addresses_takes_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share the time: the lease of the try is longer than that, however many do not answer."""
+    waits: list[float] = []
+
+    def nobody(_address: object, seconds: float) -> socket.socket:
+        waits.append(seconds)
+        raise TimeoutError("nobody is there")
+
+    monkeypatch.setattr(socket, "create_connection", nobody)
+    monkeypatch.setattr(smtp, "resolve_by_system", lambda _host, _port: [f"10.0.0.{number}" for number in range(9)])
+    plan = SmtpPlan("mx", 25, Security.NONE, "odst@example.org", "odst", Limits(10, 30), ssl.create_default_context())
+
+    answer = SmtpRelay(plan).send("ada@example.org", b"")
+
+    assert "nobody is there" in (answer.error or "")
+    assert 0 < sum(waits) <= plan.limits.connect_seconds

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any
 from services.notify.domain.deliveries import Answer
 from services.notify.domain.facts import visible
 from shared.runtime.logging import get_logger
-from shared.runtime.outbound import CutOff, Limits
+from shared.runtime.outbound import CutOff, Limits, Route, resolve_by_system
 
 log = get_logger(__name__)
 _REFUSED_FOR_GOOD = 500
@@ -102,9 +101,9 @@ class _Watched(smtplib.SMTP):
         self._host = plan.host  # by which starttls checks the certificate
 
     def _get_socket(self, host: str, port: int, timeout: float) -> Any:
-        connection = socket.create_connection((host, port), min(timeout, self._plan.limits.connect_seconds))
+        route = Route(resolve_by_system(host, port), port, self._cut_off)
+        connection = route.connect(self._plan.limits.connect_seconds)
         connection.settimeout(timeout)
-        self._cut_off.watch(connection)
         if self._plan.security is Security.TLS:
             return self._plan.tls.wrap_socket(connection, server_hostname=host)
         return connection
