@@ -214,7 +214,11 @@ class Composer(Protocol):
     """Writes one message about several events, for a kind of channel that collects."""
 
     def compose(self, subscription: Subscription, digest: Digest, now: dt.datetime) -> Message:
-        """The message, as every try will send it."""
+        """The message, as every try will send it.
+
+        Raises:
+            PermanentError: if none can be made of it.
+        """
 
 
 Composers = Mapping[str, Composer]

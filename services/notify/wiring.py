@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.notify.adapters.careful import CarefulComposer, CarefulSender
 from services.notify.adapters.channels.chat import ChatSender
 from services.notify.adapters.channels.email import EmailSender
 from services.notify.adapters.channels.jamf_pro import JamfSender
@@ -104,13 +105,14 @@ class Notify:
 
 def senders(settings: NotifySettings, web: GuardedHttp, recording: Recording, shaping: Shaping) -> Mapping[str, Sender]:
     """How messages go out, by the kind of channel: one line for each kind."""
-    return {
+    ways: dict[str, Sender] = {
         "webhook": WebhookSender(web),
         "email": EmailSender(_mailer(settings), MailComposer(settings.letterhead)),
         "slack": ChatSender(web, shaping),
         "teams": ChatSender(web, shaping),
         "jamf_pro": JamfSender(web, recording),
     }
+    return {kind: CarefulSender(way) for kind, way in ways.items()}
 
 
 def build(settings: NotifySettings) -> Notify:
@@ -126,7 +128,7 @@ def build(settings: NotifySettings) -> Notify:
     recording = Recording(HttpJamfServers(web, _now), RpcFiles(rpc))
     ways = senders(settings, web, recording, shaping)
     composer, people = MailComposer(settings.letterhead), RpcPeople(rpc)
-    composers = {"email": composer} if settings.smtp else {}
+    composers = {"email": CarefulComposer(composer)} if settings.smtp else {}
     kept = dt.timedelta(days=settings.delivery_kept_days)
     crew, pace = GreenCrew(settings.webhook_parallel_most), Pace(settings.webhook_parallel, settings.webhook_parallel_most)
     lease = dt.timedelta(seconds=settings.webhook_lease_seconds)

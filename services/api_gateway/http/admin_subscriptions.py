@@ -27,7 +27,7 @@ from shared.contracts.admin.subscriptions import (
     SubscriptionWish,
     TestResult,
 )
-from shared.core.times import rfc3339_or_none
+from shared.core.times import to_text, to_text_or_none
 from shared.core.versions import SUBSCRIPTION
 
 _LONGEST_TEST_SECONDS = 60
@@ -168,7 +168,7 @@ def _using(api: Blueprint, services: Services, guard: Guard) -> None:
         Each has the id that it had the first time: a receiver drops what it knows.
         """
         wish = read(EventsReplayWish)
-        asked = {"since": rfc3339_or_none(wish.since), "until": rfc3339_or_none(wish.until), **_asker()}
+        asked = {"since": to_text(wish.since), "until": to_text_or_none(wish.until), **_asker()}
         return jsonify(services.call("notify", "replay_events", subscription_id=subscription_id, **asked))
 
 

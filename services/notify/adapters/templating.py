@@ -112,6 +112,9 @@ def _compiled(source: str) -> Any:
         return _JINJA.from_string(source)
     except RecursionError as error:
         raise InvalidInput("the template is nested too deeply", "TEMPLATE_INVALID") from error
+    except (SyntaxError, ValueError) as error:
+        # What Jinja2 makes of a template is Python, whose compiler has limits of its own; so have its numbers.
+        raise InvalidInput(f"the template cannot be read: {error}", "TEMPLATE_INVALID") from error
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise InvalidInput(f"the template cannot be read{f' (line {line})' if line else ''}: {error}", "TEMPLATE_INVALID") from error

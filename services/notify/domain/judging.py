@@ -10,12 +10,14 @@ import datetime as dt
 from dataclasses import dataclass
 
 from services.notify.domain.deliveries import MAX_ERROR_CHARACTERS, Answer, Attempt, Claim, DeliveryState, Health, escaped
-from services.notify.domain.schedule import next_attempt
+from services.notify.domain.schedule import DELAYS_SECONDS, next_attempt
 from services.notify.domain.subscriptions import Changed, Reason, disabled
 
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
 FAILED_FOR = dt.timedelta(days=5)
-"""A receiver that only failed for so long is disabled."""
+FAILED_TIMES = len(DELAYS_SECONDS)
+"""A receiver that only failed for so long, and so often, is disabled: not one that was tried twice, before this instance was off for days
+(or its clock jumped) and after."""
 
 MOST_PATIENCE = dt.timedelta(days=1)
 """What could not be tried for so long has failed like anything else."""
@@ -43,7 +45,7 @@ def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outc
     if answer.not_yet_seconds is not None and now - claim.delivery.created < MOST_PATIENCE:
         again = now + dt.timedelta(seconds=answer.not_yet_seconds)
         return Outcome(DeliveryState.WAITING, attempt, again, claim.health, counted=False)
-    health = Health() if answer.is_well else _worse(claim.health, answer, now)
+    health = _health(claim.health, answer, now)
     reason = _reason_to_disable(answer, health, now)
     if reason:
         return Outcome(DeliveryState.FAILED, attempt, None, health, disabled(claim.subscription, reason, now))
@@ -59,14 +61,21 @@ def _attempt(claim: Claim, answer: Answer, now: dt.datetime) -> Attempt:
     return Attempt(claim.time, milliseconds, answer.status, error, answer.text)
 
 
+def _health(health: Health, answer: Answer, now: dt.datetime) -> Health:
+    if answer.is_well:
+        return Health()
+    return health if answer.not_yet_seconds is not None else _worse(health, answer, now)
+
+
 def _worse(health: Health, answer: Answer, now: dt.datetime) -> Health:
     rest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2 ** min(health.failures, 10))
     until = now + dt.timedelta(seconds=max(rest, answer.retry_after_seconds))
-    return Health(health.failures + 1, health.failing_since or now, until)
+    since = min(health.failing_since or now, now)  # a clock that went back
+    return Health(health.failures + 1, since, until)
 
 
 def _reason_to_disable(answer: Answer, health: Health, now: dt.datetime) -> Reason | None:
     if answer.is_gone:
         return Reason.RECEIVER_GONE
     failed_for_days = health.failing_since is not None and now - health.failing_since >= FAILED_FOR
-    return Reason.RECEIVER_FAILED if failed_for_days else None
+    return Reason.RECEIVER_FAILED if failed_for_days and health.failures >= FAILED_TIMES else None

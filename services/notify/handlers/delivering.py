@@ -13,10 +13,8 @@ from services.notify.domain.judging import judge
 from services.notify.domain.pace import Pace
 from services.notify.handlers.telling import Clock
 from services.notify.ports import Composers, Crew, Deliveries, Senders
-from shared.core.errors import TransientError
-from shared.runtime.logging import get_logger
+from shared.core.errors import PermanentError
 
-log = get_logger(__name__)
 LONGEST_WAIT = dt.timedelta(days=30)
 """What a subscription that is paused, or whose secret cannot be read, has waiting does not wait for ever."""
 
@@ -72,19 +70,17 @@ class Delivering:
         return bool(found)
 
     def attempt(self, claim: Claim) -> None:
-        """Try what was claimed, and write down what came of it: also that something in us failed on it, or it would come again for ever."""
-        tried, answer = claim, None
+        """Try what was claimed, and write down what came of it: also that no message could be made of it."""
         try:
             frozen = self._frozen(claim)
-            if frozen:
-                tried, answer = frozen, self.senders[claim.delivery.kind].send(frozen)
-        except TransientError:
-            raise  # nothing is wrong with this message: it is tried again when the lease has run out
-        except Exception as error:
-            log.exception("delivery_not_possible", delivery_id=claim.delivery.delivery_id, kind=claim.delivery.kind)
-            answer = Answer(error=f"this instance failed on it ({type(error).__name__}): its log says more", is_well=True)
-        if answer:
-            self.deliveries.settle(tried, judge(tried, answer, self.clock(), self.jitter()))
+        except PermanentError as error:
+            self._settle(claim, Answer(error=str(error), is_well=True))
+            return
+        if frozen:
+            self._settle(frozen, self.senders[claim.delivery.kind].send(frozen))
+
+    def _settle(self, claim: Claim, answer: Answer) -> None:
+        self.deliveries.settle(claim, judge(claim, answer, self.clock(), self.jitter()))
 
     def _frozen(self, claim: Claim) -> Claim | None:
         """The claim with the message that goes out; none if it is another worker's by now."""

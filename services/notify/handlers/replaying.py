@@ -103,8 +103,8 @@ class Replaying:
 def _time(text: Any) -> dt.datetime:
     try:
         time = dt.datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        if time.tzinfo is None:
+            raise InvalidInput("a time says in which zone it is: such as 2030-01-31T22:00:00Z", "TIME_INVALID")
+        return time.astimezone(dt.UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput("a time is RFC 3339, such as 2030-01-31T22:00:00Z", "TIME_INVALID") from error
-    if time.tzinfo is None:
-        raise InvalidInput("a time says in which zone it is: such as 2030-01-31T22:00:00Z", "TIME_INVALID")
-    return time.astimezone(dt.UTC)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from services.notify.adapters.careful import CarefulComposer, CarefulSender
 from services.notify.adapters.channels.chat import ChatSender
 from services.notify.adapters.channels.email import EmailSender
 from services.notify.adapters.channels.webhook import WebhookSender
@@ -192,14 +193,15 @@ class Desk:
         self.mailer, chat, about = FakeMailer(), ChatSender(self.web, shaping), About(self.packages)
         composer = MailComposer(Letterhead("odst@example.org", "ODST Berlin"))
         mail = EmailSender(self.mailer, composer)
-        ways = {"webhook": WebhookSender(self.web), "email": mail, "slack": chat, "teams": chat}
+        kinds = {"webhook": WebhookSender(self.web), "email": mail, "slack": chat, "teams": chat}
+        ways = {kind: CarefulSender(sender) for kind, sender in kinds.items()}
         self.telling = Telling(self.subscriptions, self.deliveries, about, self._ring, "Berlin", self.clock)
         self.subscribing = Subscribing(self.subscriptions, ways, self._ring, self.clock, people=self.people)
         self.notices = Notices(self.people, self.mailer, composer, "Berlin")
         self.log = DeliveryLog(self.deliveries)
         self.crew = FakeCrew()
         kept = dt.timedelta(days=30)
-        composers = {"email": composer}
+        composers = {"email": CarefulComposer(composer)}
         self.delivering = Delivering(
             self.deliveries, ways, self.crew, Pace(2, 4), LEASE, self.clock, lambda: 0.0, kept, 1000, self._ring, composers
         )

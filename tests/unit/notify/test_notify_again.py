@@ -14,7 +14,7 @@ from services.notify.domain.pace import Pace
 from services.notify.domain.subscriptions import SubscriptionState
 from services.notify.ports import WebAnswer
 from shared.contracts.events import PeerRevokedV1
-from shared.core.errors import Conflict, Forbidden, InvalidInput, Locked, NotFound
+from shared.core.errors import Conflict, Forbidden, InvalidInput, Locked, NotFound, ServiceUnavailable
 from tests.unit.notify.notify_fakes import LEASE, PUBLISHED, Desk, an_id
 
 REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
@@ -107,7 +107,14 @@ def test_a_long_time_is_replayed_in_portions(desk: Desk, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("since", "until"), [("yesterday", None), ("2026-11-03T12:00:00", None), (None, None), ("2026-11-03T12:00:00Z", "2026-11-03T12:00:00Z")]
+    ("since", "until"),
+    [
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("2026-11-03T12:00:00", None),
+        (None, None),
+        ("2026-11-03T12:00:00Z", "2026-11-03T12:00:00Z"),
+    ],
 )
 def test_a_time_that_is_none_is_refused(desk: Desk, since: Any, until: Any) -> None:
     """Also one without a zone, and one that is empty."""
@@ -205,13 +212,13 @@ def test_what_is_due_is_begun_as_far_as_there_is_room(desk: Desk) -> None:
     assert len(desk.crew.begun) == 5
 
 
-def test_a_try_that_fails_within_us_gives_its_room_back(desk: Desk) -> None:
+def test_a_try_that_cannot_be_made_now_gives_its_room_back(desk: Desk) -> None:
     """Its lease runs out, and it is tried again with the same id."""
     desk.add()
     desk.tell()
     desk.delivering.begin_due()
-    desk.web.post = threading.Event  # type: ignore[method-assign,assignment]  # takes other arguments
-    with pytest.raises(TypeError):
+    desk.web.post = unavailable  # type: ignore[method-assign]
+    with pytest.raises(ServiceUnavailable):
         desk.crew.begun[0]()
     del desk.web.post
 
@@ -221,3 +228,25 @@ def test_a_try_that_fails_within_us_gives_its_room_back(desk: Desk) -> None:
     desk.crew.begun[1]()
 
     assert ids(desk) == ["msg_e1"]
+
+
+def unavailable(*_: object) -> WebAnswer:
+    """The database is away."""
+    raise ServiceUnavailable("not now")
+
+
+def test_a_message_on_which_something_in_us_fails_holds_up_no_other_and_ends(desk: Desk) -> None:
+    """It is tried by the schedule like others, and its receiver is not to blame."""
+    desk.add()
+    desk.tell("e1")
+    desk.web.post = threading.Event  # type: ignore[method-assign,assignment]  # takes other arguments
+    assert desk.delivering.deliver_one()
+    del desk.web.post
+    desk.tell("e2")
+
+    assert desk.deliver_all() == 1
+    assert ids(desk) == ["msg_e2"]
+    waiting = next(one for one in desk.newest() if one.event_id == "e1")
+    assert (waiting.attempts, waiting.next_attempt) == (1, desk.clock() + dt.timedelta(seconds=5))
+    assert "TypeError" in (waiting.last_error or "")
+    assert desk.subscriptions.all()[0].is_active

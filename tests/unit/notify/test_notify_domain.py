@@ -241,6 +241,30 @@ def test_a_receiver_that_only_failed_for_five_days_is_disabled() -> None:
     assert judge(a_claim(health=Health()), sent(500), NOON, 0).health.failing_since == NOON
 
 
+def test_a_receiver_that_was_tried_only_now_and_then_in_five_days_is_not_disabled() -> None:
+    """This instance may have been off, or its clock jumped: a whole schedule of failures is asked for beside the time."""
+    since = NOON - dt.timedelta(days=400)
+    outcomes = [judge(a_claim(health=Health(failures, since, None)), sent(500), NOON, 0) for failures in (1, 8, 9)]
+
+    assert [one.disabled is not None for one in outcomes] == [False, False, True]
+
+
+def test_a_clock_that_goes_back_begins_the_five_days_anew() -> None:
+    """Otherwise they would count from a time to come."""
+    outcome = judge(a_claim(health=Health(20, NOON + dt.timedelta(days=30), None)), sent(500), NOON, 0)
+
+    assert outcome.health.failing_since == NOON
+
+
+def test_what_could_not_be_tried_for_too_long_fails_without_blaming_the_receiver() -> None:
+    """It was not asked: after a day such a try counts for the delivery alone."""
+    health = Health(3, NOON, NOON)
+    answer = Answer(error="not yet: the digests are being computed", not_yet_seconds=5)
+    outcome = judge(a_claim(health=health), answer, NOON + dt.timedelta(days=2), 0)
+
+    assert (outcome.counted, outcome.health, outcome.disabled) == (True, health, None)
+
+
 def the_body(event_type: str, data: dict[str, Any]) -> bytes:
     """What is posted of an event at Berlin."""
     return WebhookChannel("https://hooks.example/").message(Told("e1", event_type, NOON, "Berlin", data)).content

@@ -140,6 +140,26 @@ def test_a_process_that_dies_before_the_mail_is_frozen_loses_nothing(mailed: Des
     assert len(mailed.mailer.sent) == 1
 
 
+def test_a_mail_that_cannot_be_written_is_a_failed_try_and_freezes_nothing(mailed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends by the schedule instead of coming again for ever, and is sent if it can be written later."""
+    mailed.tell("e1")
+    mailed.clock.pass_seconds(31)
+    with monkeypatch.context() as broken:
+        broken.setattr(MailComposer, "compose", lambda *_: 1 / 0)
+        mailed.deliver_all()
+    (delivery,) = mailed.newest()
+
+    mailed.clock.pass_seconds(5)
+    mailed.deliver_all()
+
+    assert (delivery.attempts, delivery.digest_id, delivery.last_error) == (
+        1,
+        None,
+        "this instance failed on it (ZeroDivisionError): its log says more",
+    )
+    assert len(mailed.mailer.sent) == 1
+
+
 def test_a_worker_whose_claim_was_taken_over_freezes_nothing(mailed: Desk) -> None:
     """The fence keeps it from gathering what another worker has."""
     mailed.tell("e1")

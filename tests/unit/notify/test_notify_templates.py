@@ -59,6 +59,8 @@ def test_a_template_words_what_it_is_given(source: str, written: str) -> None:
         "{{ cycler.__init__.__globals__ }}{{ x() }}",
         "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
         "{{",
+        "{% if data %}" * 120 + "x" + "{% endif %}" * 120,
+        "{{ " + "9" * 5000 + " }}",
         " ",
         "x" * (MOST_SOURCE + 1),
     ],
