@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify
 
@@ -50,6 +51,21 @@ def _asker() -> dict[str, Any]:
     return {"by_id": g.principal["person_id"], "within": g.within}
 
 
+def _as_seen(found: dict[str, Any]) -> dict[str, Any]:
+    """A subscription as the caller may see it: of its webhook the host alone, if they may not change it.
+
+    Whoever knows the path of a chat or of an automation can often write there.
+    """
+    principal, channel = g.principal, found["channel"]
+    rights = principal.get("rights", {})
+    may_change = "subscribe" in rights and (rights["subscribe"] is None or found["owner_id"] == principal["person_id"])
+    if may_change or channel["kind"] != "webhook":
+        return found
+    host = urlsplit(found["url"])
+    veiled = f"{host.scheme}://{host.netloc}/…"
+    return found | {"url": veiled, "channel": channel | {"settings": channel["settings"] | {"url": veiled}}}
+
+
 def _making(api: Blueprint, services: Services, guard: Guard) -> None:
     @api.post("/subscriptions")
     @guard.requires("subscribe")
@@ -80,16 +96,17 @@ def _looking(api: Blueprint, services: Services, guard: Guard) -> None:
     @guard.requires("view")
     @described(answers={200: SubscriptionList})
     def list_subscriptions() -> Response:
-        """List who is told of what."""
-        return jsonify(services.call("notify", "list_subscriptions"))
+        """List who is told of what; of webhooks of others, whoever may not change them sees the host."""
+        found = services.call("notify", "list_subscriptions")
+        return jsonify(found | {"items": [_as_seen(one) for one in found["items"]]})
 
     @api.get("/subscriptions/<subscription_id>")
     @guard.requires("view")
     @shows(SUBSCRIPTION)
     @described(answers={200: Subscription})
     def show_subscription(subscription_id: str) -> Response:
-        """Show one subscription."""
-        return jsonify(services.call("notify", "show_subscription", subscription_id=subscription_id))
+        """Show one subscription, as in the list."""
+        return jsonify(_as_seen(services.call("notify", "show_subscription", subscription_id=subscription_id)))
 
 
 def _changing(api: Blueprint, services: Services, guard: Guard) -> None:

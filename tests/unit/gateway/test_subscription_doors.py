@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.unit.gateway.gateway_fakes import ToldServices, a_gateway
 
@@ -21,3 +24,32 @@ def test_a_replay_goes_on_to_the_microsecond_where_the_last_portion_ended(tmp_pa
     asked = services.asked[-1][2]
     assert answer.status_code == 200
     assert (asked["since"], asked["until"]) == ("2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:05.678902Z")
+
+
+@pytest.mark.parametrize(
+    ("rights", "sees_all"),
+    [({"view": None}, False), ({"subscribe": None}, True), ({"subscribe": ["test"]}, False), ({"subscribe": ["test"], "mine": None}, True)],
+)
+def test_who_may_not_change_a_subscription_sees_the_host_of_its_webhook_only(
+    tmp_path: Path, rights: dict[str, Any], *, sees_all: bool
+) -> None:
+    """Whoever knows the path of a chat or of an automation may often write there."""
+    owner = "a" if "mine" in rights else "b"
+    principal = {"person": "ada", "person_id": "a", "role": "viewer", "token_id": "t", "rights": rights}
+    url = "https://hooks.example:8443/secret?key=secret"
+    kept = {"url": url, "owner_id": owner, "channel": {"kind": "webhook", "settings": {"url": url}}}
+    chat = {"url": None, "owner_id": owner, "channel": {"kind": "slack", "settings": {"host": "hooks.slack.com"}}}
+    services = ToldServices(
+        directory__authorize=lambda token_sha256, right: principal,  # noqa: ARG005 - as the contract has it
+        notify__list_subscriptions={"items": [kept, chat]},
+        notify__show_subscription=kept,
+    )
+    client, headers = a_gateway(tmp_path, services).client, {"Authorization": "Bearer t"}
+
+    listed = client.get("/api/v1/subscriptions", headers=headers)
+    shown = client.get("/api/v1/subscriptions/s", headers=headers)
+
+    assert (listed.status_code, shown.status_code) == (200, 200)
+    assert [("secret" in answer.text) for answer in (listed, shown)] == [sees_all] * 2
+    assert shown.json is not None
+    assert shown.json["url"] == shown.json["channel"]["settings"]["url"] == (url if sees_all else "https://hooks.example:8443/…")
