@@ -133,6 +133,9 @@ class Deliveries(Protocol):
         Returns how many deliveries.
         """
 
+    def put_right(self, now: dt.datetime) -> int:
+        """Have tried now what was to wait for longer than anything may, as a clock that was ahead has it; of how many subscriptions."""
+
     def give_up(self, before: dt.datetime) -> int:
         """End deliveries that were made before that time and wait still, as failed; how many."""
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, case, func, insert, or_, select, update
 
 from services.notify.adapters.rows import attempt_row, health_of, health_row, subscription_of, subscription_row
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
@@ -21,12 +21,13 @@ from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from shared.core.times import to_text, to_text_or_none
 
 IS_WAITING = DELIVERIES.c.state == DeliveryState.WAITING.value
+_LONGEST_LEASE = dt.timedelta(hours=2)
 DISABLED_TEXT = "the subscription is disabled: {}"
-WAITED_TEXT = "it waited for too long: its subscription was paused, or its secret could not be read"
 NARROWED_TEXT = "the subscription was narrowed to staging tags after this was made: replay what is to be sent all the same"
 
 
 _THIS = SUBSCRIPTIONS.c.subscription_id == bindparam("this")
+_LEASE = SUBSCRIPTIONS.c.lease_until
 _MINE = and_(_THIS, SUBSCRIPTIONS.c.fence == bindparam("held"))
 _OF_THIS = DELIVERIES.c.subscription_id == bindparam("this")
 # Statements are made once: making one anew for each delivery costs more than executing it.
@@ -35,13 +36,13 @@ _DUE = (
     .where(
         SUBSCRIPTIONS.c.state == SubscriptionState.ACTIVE.value,
         SUBSCRIPTIONS.c.next_due <= bindparam("now"),
-        or_(SUBSCRIPTIONS.c.lease_until.is_(None), SUBSCRIPTIONS.c.lease_until <= bindparam("now")),
+        or_(_LEASE.is_(None), _LEASE <= bindparam("now"), _LEASE > bindparam("nonsense")),
     )
     .order_by(SUBSCRIPTIONS.c.failures, SUBSCRIPTIONS.c.next_due)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
-"""What another worker is just claiming is skipped."""
+"""What another worker is just claiming is skipped. A lease that is longer than any may be was given by a clock that was wrong."""
 _FIRST_DUE = (
     select(DELIVERIES, SUBSCRIPTIONS.c.encrypted_secret)
     .join(SUBSCRIPTIONS)
@@ -74,7 +75,8 @@ def _ending(*, alone: bool, counted: bool) -> Any:
 def rows_of_due(connection: Connection, now: dt.datetime, most: int) -> Iterator[Any]:
     """The first delivery of each subscription that is due, with the subscription's encrypted secrets; the subscriptions are locked."""
     time = to_text(now)
-    for subscription_id in connection.execute(_DUE, {"now": time, "most": most}).scalars().all():
+    which = {"now": time, "nonsense": to_text(now + _LONGEST_LEASE), "most": most}
+    for subscription_id in connection.execute(_DUE, which).scalars().all():
         row = connection.execute(_FIRST_DUE, {"this": subscription_id, "now": time}).first()
         if row is None:
             set_due(connection, subscription_id)
@@ -148,19 +150,6 @@ def fail_waiting(connection: Connection, subscription_id: str, reason: str) -> N
     rest = and_(DELIVERIES.c.subscription_id == subscription_id, IS_WAITING)
     ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "last_error": reason}
     connection.execute(update(DELIVERIES).where(rest).values(ended))
-
-
-def prune(connection: Connection, before: dt.datetime, most: int) -> int:
-    """Forget some deliveries from before that time that do not wait; how many."""
-    old = select(DELIVERIES.c.delivery_id).where(DELIVERIES.c.created < to_text(before), ~IS_WAITING).limit(most)
-    return connection.execute(delete(DELIVERIES).where(DELIVERIES.c.delivery_id.in_(old))).rowcount
-
-
-def give_up(connection: Connection, before: dt.datetime, most: int) -> int:
-    """End some deliveries from before that time that still wait; how many."""
-    old = select(DELIVERIES.c.delivery_id).where(DELIVERIES.c.created < to_text(before), IS_WAITING).limit(most)
-    ended = {"state": DeliveryState.FAILED.value, "next_attempt": None, "last_error": WAITED_TEXT}
-    return connection.execute(update(DELIVERIES).where(DELIVERIES.c.delivery_id.in_(old)).values(ended)).rowcount
 
 
 def set_due(connection: Connection, subscription_id: str) -> None:

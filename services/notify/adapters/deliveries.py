@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.notify.adapters import claims, digests, kept_events
+from services.notify.adapters import claims, digests, kept_events, pruning
 from services.notify.adapters.rows import attempt_of, delivery_of, delivery_row, secrets_of, subscription_of
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.channels import Message, Told
@@ -131,7 +131,7 @@ class DatabaseDeliveries:
     def prune(self, before: dt.datetime, most_events: int) -> int:
         """Forget old deliveries that are not waiting, and old events; how many deliveries."""
         self._in_portions(lambda connection: kept_events.prune(connection, before, most_events, PORTION))
-        number = self._in_portions(lambda connection: claims.prune(connection, before, PORTION))
+        number = self._in_portions(lambda connection: pruning.prune(connection, before, PORTION))
         self._in_portions(lambda connection: digests.prune(connection, before, PORTION))
         return number
 
@@ -146,7 +146,12 @@ class DatabaseDeliveries:
 
     def give_up(self, before: dt.datetime) -> int:
         """End deliveries that have waited since before that time; how many."""
-        return self._in_portions(lambda connection: claims.give_up(connection, before, PORTION))
+        return self._in_portions(lambda connection: pruning.give_up(connection, before, PORTION))
+
+    def put_right(self, now: dt.datetime) -> int:
+        """Have tried now what was to wait for longer than anything may; of how many subscriptions."""
+        with self._database.write() as connection:
+            return pruning.put_right(connection, now)
 
     def counts(self) -> dict[str, int]:
         """Numbers of subscriptions, and of deliveries that wait or failed; those that arrived, which are most, are not looked at."""

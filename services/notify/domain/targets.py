@@ -25,6 +25,7 @@ _REFUSED: tuple[Network, ...] = (
     IPv4Network("192.0.0.0/24"),  # protocol assignments, among them a cloud's metadata
     IPv4Network("192.88.99.0/24"),  # the former 6to4 relays
     IPv6Network("::/96"),  # IPv4-compatible, out of use
+    IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated, out of use
     IPv6Network("64:ff9b:1::/48"),  # local NAT64
     IPv6Network("2001::/32"),  # Teredo
     IPv6Network("2002::/16"),  # 6to4

@@ -90,6 +90,7 @@ class Delivering:
         return self.deliveries.freeze(claim, str(uuid.uuid4()), lambda digest: composer.compose(claim.subscription, digest, claim.time))
 
     def prune(self) -> int:
-        """Forget what is old, and give up what has waited for longer than any schedule; how many deliveries are forgotten."""
+        """Forget what is old, and let nothing wait for ever; how many deliveries are forgotten."""
+        self.deliveries.put_right(self.clock())
         self.deliveries.give_up(self.clock() - max(self.kept, LONGEST_WAIT))
         return self.deliveries.prune(self.clock() - self.kept, self.most_events)

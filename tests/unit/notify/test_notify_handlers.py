@@ -216,3 +216,22 @@ def test_a_page_of_deliveries_has_at_least_one(desk: Desk, limit: int) -> None:
 
     assert len(desk.log.listed(limit)["items"]) == 1
     json.dumps(desk.log.listed(limit))
+
+
+def test_a_clock_that_was_ahead_for_a_while_makes_nothing_wait_for_years(desk: Desk) -> None:
+    """Neither what was told then, nor a receiver that failed then, nor what a worker had that died then."""
+    now = desk.clock()
+    desk.add("s1")
+    desk.add("s2")
+    desk.clock.pass_seconds(10 * 365 * 86400)
+    desk.web.answers = [WebAnswer(500)]
+    desk.tell("e1")
+    desk.delivering.deliver_one()
+    assert desk.deliveries.claim(desk.clock(), desk.clock() + LEASE, 1)
+    desk.clock.now = now
+
+    assert desk.deliver_all() == 0
+    desk.delivering.prune()
+
+    assert desk.deliver_all() == 2
+    assert {one["state"] for one in desk.log.listed(10)["items"]} == {"delivered"}
