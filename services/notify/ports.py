@@ -115,10 +115,14 @@ class Deliveries(Protocol):
     def find(self, delivery_id: str) -> tuple[Delivery, Sequence[Attempt]] | None:
         """One of them, with its tries, oldest first."""
 
-    def again(self, subscription_id: str, deliveries: Sequence[Delivery]) -> None:
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery], check: Callable[[Subscription], None]) -> None:
         """Have these delivered from the first try on, when they say: those that are kept already, by their event, and those that are new.
 
-        The message of what is kept stays as it is, and the rest of the receiver is over.
+        The message of what is kept stays as it is, and the rest of the receiver is over. In the same transaction `check` looks at the
+        subscription; whatever it raises, nothing is changed.
+
+        Raises:
+            NotFound: if there is no such subscription.
         """
 
     def event(self, event_id: str) -> Told | None:

@@ -19,7 +19,7 @@ from services.notify.domain.digests import Digest
 from services.notify.domain.judging import Outcome
 from services.notify.domain.subscriptions import Subscription, SubscriptionState
 from services.notify.ports import DeliverySearch
-from shared.core.errors import InvalidInput, SecretUnreadable
+from shared.core.errors import InvalidInput, NotFound, SecretUnreadable
 from shared.core.times import to_text, to_text_or_none, to_time
 from shared.runtime.database import Database
 from shared.runtime.logging import get_logger
@@ -106,10 +106,14 @@ class DatabaseDeliveries:
             tries = select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery_id).order_by(ATTEMPTS.c.attempt_id)
             return delivery_of(row), [attempt_of(one) for one in connection.execute(tries)]
 
-    def again(self, subscription_id: str, deliveries: Sequence[Delivery]) -> None:
+    def again(self, subscription_id: str, deliveries: Sequence[Delivery], check: Callable[[Subscription], None]) -> None:
         """Have these delivered from the first try on."""
         this_one = SUBSCRIPTIONS.c.subscription_id == subscription_id
         with self._database.write(alone=True) as connection:
+            row = connection.execute(select(SUBSCRIPTIONS).where(this_one).with_for_update()).first()
+            if row is None:
+                raise NotFound(f"there is no subscription {subscription_id!r} any more")
+            check(subscription_of(row))
             _insert(connection, deliveries)
             for delivery in deliveries:
                 kept = and_(DELIVERIES.c.subscription_id == subscription_id, DELIVERIES.c.event_id == delivery.event_id)

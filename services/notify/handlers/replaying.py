@@ -90,14 +90,19 @@ class Replaying:
 
     def _active(self, subscription_id: str, by_id: str | None, within: Any) -> Subscription:
         found = self.subscribing.permitted(subscription_id, by_id, within)
-        if not found.is_active:
-            raise Conflict(f"this subscription is {found.state}: resume it first", "SUBSCRIPTION_NOT_ACTIVE")
+        _check_active(found)
         return found
 
     def _send(self, subscription_id: str, deliveries: Sequence[Delivery]) -> None:
         now = self.subscribing.clock()
-        self.deliveries.again(subscription_id, [replace(one, next_attempt=now + _MOMENT * place) for place, one in enumerate(deliveries)])
+        in_order = [replace(one, next_attempt=now + _MOMENT * place) for place, one in enumerate(deliveries)]
+        self.deliveries.again(subscription_id, in_order, _check_active)
         self.subscribing.ring()
+
+
+def _check_active(subscription: Subscription) -> None:
+    if not subscription.is_active:
+        raise Conflict(f"this subscription is {subscription.state}: resume it first", "SUBSCRIPTION_NOT_ACTIVE")
 
 
 def _time(text: Any) -> dt.datetime:

@@ -11,7 +11,7 @@ from services.notify.domain.channels.webhook import WebhookChannel
 from services.notify.domain.filters import Package
 from services.notify.domain.subscriptions import Changed, SubscriptionState
 from services.notify.ports import Standing, WebAnswer
-from shared.core.errors import Conflict, Forbidden, Locked
+from shared.core.errors import Conflict, Forbidden, Locked, NotFound
 from tests.unit.notify.notify_fakes import PUBLISHED, Desk, an_id
 
 ADA, BOB = an_id(1), an_id(2)
@@ -56,6 +56,24 @@ def test_of_two_who_give_a_subscription_another_address_the_second_is_told(desk:
         desk.subscribing.change("s1", {"channel": {"settings": {"url": "https://hooks.example/ours"}}}, None, None)
 
     assert desk.subscriptions.all()[0].channel == WebhookChannel("https://hooks.example/theirs")
+
+
+@pytest.mark.parametrize(("state", "error"), [(SubscriptionState.PAUSED, Conflict), (None, NotFound)])
+def test_what_was_paused_or_forgotten_a_moment_ago_replays_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: SubscriptionState | None, error: type[Exception]
+) -> None:
+    """Deliveries of a subscription that sends nothing would wait for ever."""
+    desk.add("s1")
+    before = desk.subscriptions.find("s1")
+    desk.tell()
+    if state:
+        desk.subscribing.set_state("s1", state, None, None)
+    else:
+        desk.subscribing.unsubscribe("s1")
+    monkeypatch.setattr(desk.subscriptions, "find", lambda _: before)
+
+    with pytest.raises(error):
+        desk.replaying.replay_events("s1", "2026-11-03T11:00:00Z", "2026-11-03T13:00:00Z", None, None)
 
 
 def test_what_waits_is_not_sent_once_its_owner_is_narrowed(desk: Desk) -> None:
