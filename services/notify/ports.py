@@ -102,7 +102,8 @@ class Deliveries(Protocol):
         """Write what became of a claim, and have told what is to be; False, and nothing, if another worker has claimed since.
 
         If the subscription is disabled by it, its other waiting deliveries fail. If somebody has changed the subscription since the claim,
-        the answer counts for the delivery alone.
+        the answer counts for the delivery alone. If a digest arrived, those of the subscription that were certainly never taken are no
+        digests any more: their deliveries go out together, now.
         """
 
     def listed(self, search: DeliverySearch, after: str | None, limit: int) -> tuple[Sequence[Delivery], str | None]:

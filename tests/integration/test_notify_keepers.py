@@ -14,6 +14,7 @@ from services.notify.adapters import schema
 from services.notify.adapters.deliveries import DatabaseDeliveries
 from services.notify.adapters.subscriptions import DatabaseSubscriptions
 from services.notify.domain.channels import Message, Told
+from services.notify.domain.channels.unshaped import unshaped
 from services.notify.domain.deliveries import Answer, Claim, Delivery, DeliveryState
 from services.notify.domain.filters import Filters
 from services.notify.domain.judging import judge
@@ -335,3 +336,21 @@ def test_what_is_looked_for_among_many_is_found_by_an_index(tmp_path: Path) -> N
         for question, index in questions.items():
             plan = " ".join(row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {question}")))
             assert index in plan, plan
+
+
+def test_keepers_gather_digests_that_were_never_taken_when_one_arrives(keepers: Keepers) -> None:
+    """One of which a try was lost stays what it is."""
+    refused, lost = Answer(451, error="no", is_untaken=True), Answer(error="the connection broke")
+    at = NOON
+    for number, answer in enumerate((refused, lost, refused, Answer(250))):
+        told = unshaped(Told(f"e{number}", "package.published.v1", at, "Berlin", {}))
+        keepers.make(a_delivery(f"d{number}", event_id=f"e{number}", created=at, message=told))
+        claim = next(one for one in keepers.claims(at) if one.delivery.digest_id is None)
+        frozen = keepers.deliveries.freeze(claim, f"g{number}", lambda _: Message(b"mail", "message/rfc822"))
+        assert frozen is not None
+        keepers.settle(frozen, answer, at)
+        at += dt.timedelta(seconds=301)
+
+    digests = {one.delivery_id: (one.digest_id, one.attempts) for one in keepers.newest()}
+
+    assert digests == {"d0": (None, 0), "d1": ("g1", 1), "d2": (None, 0), "d3": ("g3", 1)}

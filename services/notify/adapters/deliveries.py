@@ -76,6 +76,7 @@ class DatabaseDeliveries:
             if subscription is None:
                 return False
             claims.write_outcome(connection, claim, outcome)
+            _write_digest(connection, claim, outcome)
             if claims.is_as_claimed(subscription, claim):
                 self._write_consequences(connection, claim, outcome)
             claims.compute_due(connection, claim.subscription.subscription_id)
@@ -183,6 +184,15 @@ def _insert(connection: Connection, deliveries: Sequence[Delivery]) -> int:
     kept = connection.execute(_inserting(connection.dialect.name), [delivery_row(one) for one in deliveries]).all()
     claims.have_new(connection, list({one.subscription_id for one in deliveries}), deliveries[0].created)
     return len(kept)
+
+
+def _write_digest(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    if claim.delivery.digest_id is None:
+        return
+    if outcome.untaken:
+        digests.count_untaken(connection, claim.delivery.digest_id)
+    elif outcome.state is DeliveryState.DELIVERED:
+        digests.thaw(connection, claim.subscription.subscription_id, claim.time)
 
 
 def _let_wait(connection: Connection, subscription_id: str, until: dt.datetime, reason: str) -> None:

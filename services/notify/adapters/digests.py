@@ -5,6 +5,7 @@
     delivery, digest_id none ──claimed──▶ gathered: it and all others of its subscription that wait, one digest_id, one next_attempt
                                           and, in the same transaction, the digest: a row with the message
     gathered ──a try──▶ all of them are what the try made of them
+    gathered, each try certainly not taken ──another digest arrives──▶ digest_id none: all that waited through an outage is one mail
 
 A digest that was not written does not exist: whoever dies before has gathered nothing.
 """
@@ -41,8 +42,26 @@ def freeze(connection: Connection, claim: Claim, digest_id: str, write: Callable
     _gather(connection, delivery, digest_id)
     message = write(_digest(connection, digest_id))
     row = {"digest_id": digest_id, "subscription_id": delivery.subscription_id, "created": to_text(claim.time)}
-    connection.execute(insert(DIGESTS).values(row | {"body": message.content, "content_type": message.content_type}))
+    written = {"body": message.content, "content_type": message.content_type, "untaken": delivery.attempts - 1}
+    connection.execute(insert(DIGESTS).values(row | written))
     return replace(claim, delivery=replace(delivery, message=message, digest_id=digest_id))
+
+
+def count_untaken(connection: Connection, digest_id: str) -> None:
+    """A try of this one was certainly not taken."""
+    this_one = DIGESTS.c.digest_id == digest_id
+    connection.execute(update(DIGESTS).where(this_one).values(untaken=DIGESTS.c.untaken + 1))
+
+
+def thaw(connection: Connection, subscription_id: str, now: dt.datetime) -> None:
+    """Have deliveries of digests that were certainly never taken gathered anew, now and from the first try on: mail gets through again."""
+    never = select(DIGESTS.c.digest_id).where(DIGESTS.c.subscription_id == subscription_id, DIGESTS.c.untaken == DELIVERIES.c.attempts)
+    these = and_(
+        DELIVERIES.c.subscription_id == subscription_id,
+        DELIVERIES.c.state == DeliveryState.WAITING.value,
+        DELIVERIES.c.digest_id.in_(never),
+    )
+    connection.execute(update(DELIVERIES).where(these).values(digest_id=None, attempts=0, next_attempt=to_text(now)))
 
 
 def _gather(connection: Connection, delivery: Delivery, digest_id: str) -> None:

@@ -71,10 +71,12 @@ DIGESTS = Table(
     Column("body", LargeBinary, nullable=False),
     Column("content_type", String(120), nullable=False),
     Column("created", String(32), nullable=False),
+    Column("untaken", Integer, nullable=False, server_default="-1"),
     Index("digests_by_subscription", "subscription_id"),
     Index("digests_by_created", "created"),
 )
-"""Messages that tell of several deliveries, frozen before the first try."""
+"""Messages that tell of several deliveries, frozen before the first try. `untaken` is as many as the tries, if each was certainly refused:
+a try that was lost, or whose worker died, is counted among the tries alone."""
 
 ATTEMPTS = Table(
     "attempts",

@@ -66,6 +66,8 @@ class Answer:
     """The receiver wants nothing any more."""
     is_final: bool = False
     """This message will never be taken: trying again would change nothing."""
+    is_untaken: bool = False
+    """It was certainly not taken: what went out together may go out in another message."""
     is_well: bool = False
     """The receiver answers as it should: that it did not take this message is no sign of trouble with it."""
     not_yet_seconds: float | None = None

@@ -35,6 +35,8 @@ class Outcome:
     """The subscription, if it is disabled; its other waiting deliveries fail."""
     counted: bool = True
     """False if this was no try: it is not kept as one."""
+    untaken: bool = False
+    """The message was certainly not taken."""
 
 
 def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outcome:
@@ -52,7 +54,7 @@ def judge(claim: Claim, answer: Answer, now: dt.datetime, jitter: float) -> Outc
     if answer.is_final:
         return Outcome(DeliveryState.FAILED, attempt, None, health)
     then = next_attempt(claim.delivery.attempts, now, jitter, answer.retry_after_seconds)
-    return Outcome(DeliveryState.WAITING if then else DeliveryState.FAILED, attempt, then, health)
+    return Outcome(DeliveryState.WAITING if then else DeliveryState.FAILED, attempt, then, health, untaken=answer.is_untaken)
 
 
 def _attempt(claim: Claim, answer: Answer, now: dt.datetime) -> Attempt:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
-import ssl
 from collections import Counter
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.notify.adapters.mail import smtp
 from services.notify.adapters.mail.composer import Letterhead, MailComposer
-from services.notify.adapters.mail.smtp import Security, SmtpPlan, SmtpRelay
 from services.notify.config import NotifySettings
 from services.notify.domain.channels import Told
 from services.notify.domain.channels.email import EmailChannel, Pace, checked_address
@@ -27,7 +23,6 @@ from shared.contracts.happening import Happening
 from shared.contracts.spine import handled_by
 from shared.core.alarms import AlarmKind
 from shared.core.errors import Forbidden, InvalidInput, ServiceUnavailable
-from shared.runtime.outbound import Limits
 from shared.runtime.settings import ConfigurationError
 from shared.testing.fakes.clock import NOON
 from tests.unit.notify.notify_fakes import PUBLISHED, Desk, an_id
@@ -137,26 +132,6 @@ def test_a_process_that_dies_before_the_mail_is_frozen_loses_nothing(mailed: Des
     mailed.clock.pass_seconds(91)
     mailed.deliver_all()
     assert a_mail(mailed)[0].endswith("and 1 more")
-    assert len(mailed.mailer.sent) == 1
-
-
-def test_a_mail_that_cannot_be_written_is_a_failed_try_and_freezes_nothing(mailed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends by the schedule instead of coming again for ever, and is sent if it can be written later."""
-    mailed.tell("e1")
-    mailed.clock.pass_seconds(31)
-    with monkeypatch.context() as broken:
-        broken.setattr(MailComposer, "compose", lambda *_: 1 / 0)
-        mailed.deliver_all()
-    (delivery,) = mailed.newest()
-
-    mailed.clock.pass_seconds(5)
-    mailed.deliver_all()
-
-    assert (delivery.attempts, delivery.digest_id, delivery.last_error) == (
-        1,
-        None,
-        "this instance failed on it (ZeroDivisionError): its log says more",
-    )
     assert len(mailed.mailer.sent) == 1
 
 
@@ -385,21 +360,3 @@ def test_a_mail_server_that_is_set_up_wrong_is_found_at_the_start(wrong: dict[st
         NotifySettings.load(environment)
     assert named in str(caught.value)
     assert "a secret" not in str(caught.value)
-
-
-def test_a_mail_server_with_many_addresses_takes_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share the time: the lease of the try is longer than that, however many do not answer."""
-    waits: list[float] = []
-
-    def nobody(_address: object, seconds: float) -> socket.socket:
-        waits.append(seconds)
-        raise TimeoutError("nobody is there")
-
-    monkeypatch.setattr(socket, "create_connection", nobody)
-    monkeypatch.setattr(smtp, "resolve_by_system", lambda _host, _port: [f"10.0.0.{number}" for number in range(9)])
-    plan = SmtpPlan("mx", 25, Security.NONE, "odst@example.org", "odst", Limits(10, 30), ssl.create_default_context())
-
-    answer = SmtpRelay(plan).send("ada@example.org", b"")
-
-    assert "nobody is there" in (answer.error or "")
-    assert 0 < sum(waits) <= plan.limits.connect_seconds

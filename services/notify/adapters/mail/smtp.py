@@ -11,7 +11,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -63,15 +63,19 @@ class SmtpRelay:
 
     def send(self, to: str, mail: bytes) -> Answer:
         """Hand over one mail. Whatever goes wrong is an answer, not an error."""
+        is_begun = False
         with CutOff(self._plan.limits.total_seconds) as cut_off:
             try:
                 with _conversation(self._plan, cut_off) as server:
+                    is_begun = True
                     server.sendmail(self._plan.sender, [to], mail)
                 answer = Answer(status=250)
             except (smtplib.SMTPException, OSError, ValueError) as error:
                 answer = _answer(error)
                 if cut_off.fired:
                     answer = Answer(error=f"the mail server did not finish within {self._plan.limits.total_seconds:g} s")
+                # Once it is begun, only a refusal in so many words says that the server has not taken it.
+                answer = replace(answer, is_untaken=not is_begun or answer.status is not None)
         log.info("mail_sent", host=self._plan.host, status=answer.status, error=answer.error, is_final=answer.is_final)
         return answer
 
