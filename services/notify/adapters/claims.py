@@ -27,7 +27,6 @@ NARROWED_TEXT = "the subscription was narrowed to staging tags after this was ma
 
 
 _THIS = SUBSCRIPTIONS.c.subscription_id == bindparam("this")
-_LEASE = SUBSCRIPTIONS.c.lease_until
 _MINE = and_(_THIS, SUBSCRIPTIONS.c.fence == bindparam("held"))
 _OF_THIS = DELIVERIES.c.subscription_id == bindparam("this")
 # Statements are made once: making one anew for each delivery costs more than executing it.
@@ -36,7 +35,11 @@ _DUE = (
     .where(
         SUBSCRIPTIONS.c.state == SubscriptionState.ACTIVE.value,
         SUBSCRIPTIONS.c.next_due <= bindparam("now"),
-        or_(_LEASE.is_(None), _LEASE <= bindparam("now"), _LEASE > bindparam("nonsense")),
+        or_(
+            SUBSCRIPTIONS.c.lease_until.is_(None),
+            SUBSCRIPTIONS.c.lease_until <= bindparam("now"),
+            SUBSCRIPTIONS.c.lease_until > bindparam("nonsense"),
+        ),
     )
     .order_by(SUBSCRIPTIONS.c.failures, SUBSCRIPTIONS.c.next_due)
     .limit(bindparam("most", type_=Integer))
