@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from services.directory.domain.people import PersonState
 from services.directory.handlers.watching import WatchingHandlers
 from shared.core.alarms import Patience
 from shared.testing.fakes.alarms import FakeAlarmBook
@@ -98,15 +100,18 @@ def test_a_token_of_a_month_is_no_alarm_from_its_first_days_on(watch: Watch) -> 
     assert (early, watch.said) == ([], ["raised"])
 
 
-@pytest.mark.parametrize("how", ["revoked", "service disabled"])
+@pytest.mark.parametrize("how", ["revoked", "disabled", "gone"])
 def test_the_alarm_is_over_when_the_token_opens_nothing_any_more(watch: Watch, how: str) -> None:
-    """Because it was replaced and revoked, or its service was disabled."""
+    """Because it was replaced and revoked, or its holder was disabled, or is gone from a directory outside: then it rests."""
     token = watch.token(90)
     watch.passes(80)
     if how == "revoked":
         watch.desk.do.tokens.revoke_token(token["token_id"], None)
-    else:
+    elif how == "disabled":
         watch.desk.do.people.set_state("ci", "disabled", "root")
+    else:
+        gone = watch.desk.do.people.show("ci")["person_id"]
+        watch.desk.register.change_person(gone, watch.desk.clock(), lambda person, _: replace(person, state=PersonState.GONE))
     watch.passes(0.1)
 
     assert watch.said == ["raised", "cleared"]

@@ -100,6 +100,17 @@ def test_a_letter_is_taken_into_the_hand_only_when_their_number_has_changed(watc
     assert "PACKAGE_GONE" in watch.handlers.list_alarms()["items"][0]["detail"]
 
 
+def test_when_the_oldest_letter_is_gone_the_next_one_is_told_of(watch: Watch) -> None:
+    """Within the same alarm: letters still wait."""
+    watch.letters.letters = [FIRST, Letter("odst.notify.peer.banned.v1.q1", "MESSAGE_MALFORMED", NOON)]
+    watch.passes(3)
+    del watch.letters.letters[0]
+    watch.passes(1)
+
+    assert "MESSAGE_MALFORMED, was for odst.notify.peer.banned.v1.q1" in watch.handlers.list_alarms()["items"][0]["detail"]
+    assert len(watch.book.dispatched) == 1
+
+
 def test_secrets_of_subscribers_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
     """Raised by the real service after its key file was replaced, and over when the key is back; it tells nothing of the secret."""
     settings = NotifySettings(amqp_uri="amqp://nobody@127.0.0.1:1/", data=tmp_path, alarm_settle_seconds=0)
