@@ -7,6 +7,7 @@ The same code appears in the HTTP answer, in the log line, in the event and on t
     OdstError
     ├── TransientError          try again later: the message goes to a delayed retry
     │   ├── ServiceUnavailable      SERVICE_UNAVAILABLE
+    │   │   ├── DatabaseAway            DATABASE_AWAY
     │   │   ├── ServiceTimeout          SERVICE_TIMEOUT
     │   │   └── AnswerLost              ANSWER_LOST
     │   ├── InsufficientSpace       INSUFFICIENT_SPACE
@@ -69,6 +70,12 @@ class ServiceUnavailable(TransientError):
     """A service, the broker or a database cannot be reached now."""
 
     default_code = "SERVICE_UNAVAILABLE"
+
+
+class DatabaseAway(ServiceUnavailable):
+    """A database cannot be reached now, or was lost in the middle: no message is to blame for that, so none is given up for it."""
+
+    default_code = "DATABASE_AWAY"
 
 
 class ServiceTimeout(ServiceUnavailable):

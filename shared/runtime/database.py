@@ -22,11 +22,11 @@ from eventlet.patcher import is_monkey_patched
 from sqlalchemy import Connection, String, Table, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import QueuePool
 
-from shared.core.errors import InvalidInput, ServiceUnavailable
+from shared.core.errors import DatabaseAway, InvalidInput, ServiceUnavailable
 
 _BUSY_TIMEOUT_MS = 10_000
 _FROZEN_MS = 60_000
@@ -34,6 +34,9 @@ _FROZEN_MS = 60_000
 _CONNECT_SECONDS = 10
 # Without hide_parameters, errors in the log would show what was stored: hashes of passwords, secrets of webhooks.
 _POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 20, "hide_parameters": True}
+_SHUTDOWN = "57P"
+"""PostgreSQL's class of errors about ending and not being ready."""
+_NO_SERVER = "SQLite: a file is never away"
 _ONE_WRITER = 0x0D58
 """Tells the lock of writers that are `alone` from other advisory locks."""
 
@@ -65,7 +68,7 @@ class Database:
         when it is written. On SQLite every writer is alone.
 
         Raises:
-            ServiceUnavailable: if the database is locked or away.
+            ServiceUnavailable: if the database is locked; DatabaseAway, if it is away, and then the change may be committed all the same.
             InvalidInput: if a value cannot be stored, such as a text with a NUL.
         """
         with self._write_lock if self.is_sqlite else _no_lock(), _known_errors(), self.engine.connect() as connection:
@@ -98,7 +101,7 @@ class Database:
         """A consistent view; changes nothing.
 
         Raises:
-            ServiceUnavailable: if the database is away.
+            ServiceUnavailable: if the database is locked; DatabaseAway, if it is away.
             InvalidInput: if it was asked for a value that cannot be.
         """
         with _known_errors(), self._reading.connect() as connection:
@@ -168,9 +171,16 @@ def _known_errors() -> Iterator[None]:
     except DataError as error:
         raise InvalidInput("a value cannot be stored: it is too long, too large or has a NUL") from error
     except DBAPIError as error:
-        if error.connection_invalidated or "OperationalError" in type(error).__name__:
-            raise ServiceUnavailable(f"the database is not available: {error.orig}") from error
+        is_away = _is_away(error)
+        if is_away or "OperationalError" in type(error).__name__:
+            raise (DatabaseAway if is_away else ServiceUnavailable)(f"the database is not available: {error.orig}") from error
         raise
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """True if there is no connection: a server that refuses a single statement says why, by a code."""
+    state = getattr(error.orig, "sqlstate", _NO_SERVER)
+    return error.connection_invalidated or (isinstance(error, OperationalError) and (state is None or state.startswith(_SHUTDOWN)))
 
 
 def ordered_text(length: int) -> String:

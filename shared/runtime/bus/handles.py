@@ -4,6 +4,7 @@
 
     returns            ─▶ acknowledged
     PermanentError     ─▶ dead letter, with code and reason, and an event
+    DatabaseAway       ─▶ delayed retry, without end: by the last of the delays when they are used up
     anything else      ─▶ delayed retry (1 s, 5 s, 30 s, …); when the delays are used up, dead letter
     malformed message  ─▶ dead letter at once; the handler never sees it
 
@@ -22,7 +23,7 @@ from nameko.extensions import Entrypoint
 
 from shared.contracts import spine
 from shared.contracts.events import Envelope, Event, MessageDeadLetteredV1
-from shared.core.errors import Malformed, OdstError, PermanentError, ServiceUnavailable
+from shared.core.errors import DatabaseAway, Malformed, OdstError, PermanentError, ServiceUnavailable
 from shared.runtime.bus import messages, topology
 from shared.runtime.bus.consumer import ResilientQueueConsumer
 from shared.runtime.bus.settings import BusSettings
@@ -84,6 +85,8 @@ class Handles(Entrypoint):  # type: ignore[misc]
         attempt = messages.attempt_of(message)
         if error is None:
             self.queue_consumer.ack_message(message)
+        elif isinstance(error, DatabaseAway) and self.bus.retry_delays_seconds:
+            self._wait_for_database(message, attempt, error)
         elif isinstance(error, PermanentError) or attempt >= len(self.bus.retry_delays_seconds):
             self._bury(message, error)
         else:
@@ -100,7 +103,17 @@ class Handles(Entrypoint):  # type: ignore[misc]
             error=str(error),
             exc_info=error if unexpected else None,
         )
-        headers = dict(message.headers or {}) | {messages.ATTEMPT_KEY: attempt + 1}
+        self._send_to_wait(message, delay, attempt + 1)
+
+    def _wait_for_database(self, message: Any, attempt: int, error: Exception) -> None:
+        """The last delay is used again and again; a failure that has another cause has one try left afterwards."""
+        last = len(self.bus.retry_delays_seconds) - 1
+        delay = self.bus.retry_delays_seconds[min(attempt, last)]
+        log.warning("message_waits_for_database", event_type=self.event.type, attempt=attempt + 1, delay_seconds=delay, error=str(error))
+        self._send_to_wait(message, delay, min(attempt + 1, last))
+
+    def _send_to_wait(self, message: Any, delay: float, attempt: int) -> None:
+        headers = dict(message.headers or {}) | {messages.ATTEMPT_KEY: attempt}
         self._republish(message, topology.retry_exchange(delay).name, self.queue.name, headers)
         self.queue_consumer.ack_message(message)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.events import Envelope, PackageWantedV1, PeerRegisteredV1
-from shared.core.errors import Malformed, NotFound, ServiceUnavailable
+from shared.core.errors import DatabaseAway, Malformed, NotFound, ServiceUnavailable
 from shared.runtime.bus import messages, topology
 from shared.runtime.bus.handles import Handles
 from shared.runtime.bus.settings import BusSettings
@@ -126,6 +126,21 @@ def test_what_cannot_succeed_is_buried_with_its_reason(
     assert headers["odst-attempts"] == attempt + 1
     _, _, alarm = settled.done[1][1]
     assert json.loads(alarm)["data"]["event_type"] == "package.wanted.v1"
+
+
+def test_no_message_is_given_up_because_a_database_is_away(entrypoint: Handles, settled: Settled) -> None:
+    """The last delay is used again and again; when the database is back and something else fails, there is one more try."""
+    attempts = [0]
+    for _ in range(5):
+        end(entrypoint, a_message(attempts[-1]), DatabaseAway("away"))
+        attempts.append(settled.done[-2][1][1][messages.ATTEMPT_KEY])
+    for _ in range(2):
+        end(entrypoint, a_message(attempts[-1]), ServiceUnavailable("storage is starting"))
+        attempts.append(messages.attempt_of(FakeMessage(headers=settled.done[-2][1][1])))
+
+    waits = ["odst.retry.1s", *["odst.retry.5s"] * 5]
+    assert [step for step in settled.steps if step != "acknowledged"] == [*waits, "odst.dead-letters", "bus.events"]
+    assert attempts[:7] == [0, 1, 1, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("error", [NotFound("gone"), ServiceUnavailable("away")])
