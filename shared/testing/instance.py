@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from typing import Any
 
 import requests
 
+from shared.testing.processes import descendants, kill_now
 from shared.testing.waiting import wait_for
 
 ALL_IN_ONE = ("services",)
@@ -124,9 +123,8 @@ class Instance:
         """SIGKILL, also to the gateway's worker."""
         for name in programs or tuple(self.processes):
             process = self.processes.pop(name)
-            for pid in (*_children(process.pid), process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for pid in (*descendants(process.pid), process.pid):
+                kill_now(pid)
             process.wait()
 
     def close(self) -> None:
@@ -217,14 +215,6 @@ class Instance:
 
 
 _AWAY = (requests.ConnectionError, requests.Timeout)
-
-
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    with contextlib.suppress(OSError):
-        found = [int(child) for child in path.read_text().split()]
-        return [grandchild for child in found for grandchild in _children(child)] + found
-    return []
 
 
 def random_file(path: Path, size: int, seed: int = 0) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Self
 import psycopg
 
 from shared.core.errors import ServiceUnavailable
+from shared.testing.processes import descendants, is_running, kill_now
 from shared.testing.waiting import wait_for
 
 _USER = "odst"
@@ -89,10 +90,7 @@ class PrivatePostgres:
         """Make the cluster, start it and wait until it answers."""
         try:
             self._make_cluster()
-            self._start()
-            wait_for(
-                self._answers, "the private PostgreSQL is ready", deadline_seconds=_READY_SECONDS, tolerate=(psycopg.OperationalError,)
-            )
+            self.start()
         except BaseException:
             self.__exit__()
             raise
@@ -100,7 +98,7 @@ class PrivatePostgres:
 
     def __exit__(self, *_exc: object) -> None:
         """End the server and remove its folder."""
-        self._stop()
+        self.stop()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None
@@ -136,9 +134,21 @@ class PrivatePostgres:
         assert made == 0, self._said()
         password.unlink()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start on what there is, and wait until it answers."""
         options = (part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}"))
         self._server = self._spawn("postgres", "-D", "data", "-k", str(self.folder), *options)
+        wait_for(self._answers, "the private PostgreSQL is ready", deadline_seconds=_READY_SECONDS, tolerate=(psycopg.OperationalError,))
+
+    def kill(self) -> None:
+        """SIGKILL for the server and all that it started; the next start finds what was committed."""
+        assert self._server is not None
+        started = descendants(self._server.pid)
+        for pid in (self._server.pid, *started):  # the server first: it would start others in their place
+            kill_now(pid)
+        self._server.wait()
+        wait_for(lambda: not any(is_running(pid) for pid in started), "nothing of the private PostgreSQL runs")
+        self._server = None
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
@@ -165,7 +175,8 @@ class PrivatePostgres:
         self._connect().close()
         return True
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the server, if it runs; the next start finds all."""
         if self._server is None:
             return
         # Fast: open transactions are rolled back, nobody is waited for.

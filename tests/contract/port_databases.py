@@ -6,9 +6,8 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event, select
+from sqlalchemy import Table, event, select
 
 from shared.contracts.events import ALL, Envelope, Event
 from shared.runtime import migrations
@@ -35,13 +34,18 @@ def migrated(service: str, where: Path | str) -> Iterator[Database]:
 
 def outbox_of(service: str, database: Database) -> Outbox:
     """The service's outbox, with nobody to relay it."""
-    table = importlib.import_module(f"services.{service}.adapters.schema").outbox
-    return Outbox(database, table, Publisher(_NOBODY))
+    return Outbox(database, outbox_table_of(service), Publisher(_NOBODY))
+
+
+def outbox_table_of(service: str) -> Table:
+    """The table of the service's outbox."""
+    table: Table = importlib.import_module(f"services.{service}.adapters.schema").outbox
+    return table
 
 
 def dispatched(service: str, database: Database) -> list[Event]:
     """What waits in the outbox, in order."""
-    table: Any = importlib.import_module(f"services.{service}.adapters.schema").outbox
+    table = outbox_table_of(service)
     with database.read() as connection:
         envelopes = [Envelope.model_validate_json(row.envelope) for row in connection.execute(select(table).order_by(table.c.number))]
     return [ALL[envelope.type].model_validate(envelope.data) for envelope in envelopes]

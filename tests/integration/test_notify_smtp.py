@@ -10,15 +10,10 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from click.testing import CliRunner, Result
 
 from cli.main import main
@@ -28,68 +23,14 @@ from shared.contracts.events import PeerRevokedV1
 from shared.contracts.happening import Happening
 from shared.testing.certificates import Authority
 from shared.testing.fakes.clock import FakeClock
-from shared.testing.instance import Instance, free_port
+from shared.testing.instance import Instance
 from shared.testing.waiting import wait_for
+from tests.integration.mail_server import PASSWORD, mail_server, variables
 from tests.integration.notify_receivers import Receiver, receiver
 
 REVOKED = PeerRevokedV1(peer_id="PEER", name="Bonn")
-PASSWORD = "correct horse"
-
-
-@dataclass
-class MailServer:
-    """A mail server that remembers what it took, and answers to the next mails as told: at RCPT, or after DATA."""
-
-    at_recipient: list[str] = field(default_factory=list)
-    at_data: list[str] = field(default_factory=list)
-    """`drop` ends the connection instead."""
-    taken: list[EmailMessage] = field(default_factory=list)
-    dropped: list[EmailMessage] = field(default_factory=list)
-    port: int = 0
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any
-    ) -> str:
-        """Take the recipient, if nothing else is said."""
-        if self.at_recipient:
-            return self.at_recipient.pop(0)
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the same
-        """Take the mail, if nothing else is said."""
-        assert isinstance(envelope.content, bytes)
-        mail = message_from_bytes(envelope.content, policy=policy.default)
-        if self.at_data and self.at_data[0] == "drop":
-            self.at_data.pop(0)
-            self.dropped.append(mail)
-            server.transport.abort()
-            return "421 dropped"
-        if self.at_data:
-            return self.at_data.pop(0)
-        self.taken.append(mail)
-        return "250 OK"
-
-
-def _login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-    return AuthResult(success=data == LoginPassword(b"odst", PASSWORD.encode()), handled=False)
-
-
-@contextmanager
-def mail_server(authority: Authority, *, first_byte: bool = False) -> Iterator[MailServer]:
-    """A mail server with TLS and a login."""
-    issued = authority.issue("localhost")
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(issued.certificate, issued.key)
-    made = MailServer(port=free_port())
-    ways: dict[str, Any] = {"authenticator": _login, "auth_required": not first_byte, "port": made.port, "hostname": "localhost"}
-    ways |= {"ssl_context": tls, "auth_require_tls": False} if first_byte else {"tls_context": tls, "require_starttls": True}
-    controller = Controller(made, **ways)
-    controller.start()
-    try:
-        yield made
-    finally:
-        controller.stop()
+COLLECTING = {"ODST_MAIL_COLLECT_SECONDS": "3", "ODST_MAIL_TIME_ZONE": "Europe/Berlin"}
+"""For a short time."""
 
 
 @pytest.fixture
@@ -112,14 +53,6 @@ def settings(folder: Path, port: int, authority: Authority, **others: Any) -> No
         "instance_name": "Berlin",
     }
     return NotifySettings(**known | others)
-
-
-def of_environment(folder: Path, port: int, authority: Authority) -> dict[str, str]:
-    """The same for a whole instance, which collects for a short time."""
-    known = settings(folder, port, authority)
-    found = {name: str(getattr(known, name)) for name in ("smtp_host", "smtp_port", "smtp_user", "smtp_ca_file", "smtp_from")}
-    found |= {"smtp_password": PASSWORD, "mail_collect_seconds": "3", "mail_time_zone": "Europe/Berlin"}
-    return {f"ODST_{name.upper()}": value for name, value in found.items()}
 
 
 @contextmanager
@@ -277,8 +210,8 @@ def test_a_running_instance_tells_mailboxes_and_rooms_by_the_command(
 ) -> None:
     """A test message in each kind of channel, another URL for a room, and nothing more to the one before; a URL is never shown."""
     with mail_server(authority) as server, rooms(authority) as (one, other):
-        variables = of_environment(tmp_path, server.port, authority) | {"ODST_WEBHOOK_CA_FILE": str(authority.file)}
-        berlin = make_instance("Berlin", settings=variables).start().wait_ready()
+        chosen = variables(server, authority) | COLLECTING | {"ODST_WEBHOOK_CA_FILE": str(authority.file)}
+        berlin = make_instance("Berlin", settings=chosen).start().wait_ready()
         for name, room in (("one", one), ("other", other)):
             (tmp_path / name).write_text(f"{room.url}\n", "utf-8")
         first, second = str(tmp_path / "one"), str(tmp_path / "other")
@@ -306,11 +239,11 @@ def test_a_running_instance_tells_mailboxes_and_rooms_by_the_command(
 
 @pytest.mark.mesh
 def test_a_running_instance_mails_a_burst_once_and_has_templates_for_chats(
-    tmp_path: Path, authority: Authority, make_instance: Callable[..., Instance]
+    authority: Authority, make_instance: Callable[..., Instance]
 ) -> None:
     """Under green threads, by STARTTLS and a login: a test at once; two uploads are one mail, also if the first try of it breaks off."""
     with mail_server(authority) as server:
-        berlin = make_instance("Berlin", settings=of_environment(tmp_path, server.port, authority)).start().wait_ready()
+        berlin = make_instance("Berlin", settings=variables(server, authority) | COLLECTING).start().wait_ready()
         channel = {"kind": "email", "settings": {"to": "ada@example.org"}}
         made = berlin.api("POST", "/subscriptions", json={"channel": channel, "events": ["package.*"]}, expect=201).json()
         tried = berlin.api("POST", f"/subscriptions/{made['subscription_id']}/test").json()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import event
 
@@ -82,11 +82,21 @@ def a_delivery(delivery_id: str = "d1", subscription_id: str = "s1", event_id: s
     return Delivery(delivery_id=delivery_id, subscription_id=subscription_id, event_id=event_id, **known | fields)
 
 
+T = TypeVar("T")
+
+
+def _said(answers: list[T | None], usual: T) -> T:
+    answer = answers.pop(0) if answers else usual
+    if answer is None:
+        raise KeyboardInterrupt
+    return answer
+
+
 @dataclass
 class FakeWeb:
-    """Remembers what was posted; answers as told, then with 200."""
+    """Remembers what was posted; answers as told, then with 200. A `None` among the answers is the end of the process."""
 
-    answers: list[WebAnswer] = field(default_factory=list)
+    answers: list[WebAnswer | None] = field(default_factory=list)
     posted: list[tuple[str, bytes, Mapping[str, str]]] = field(default_factory=list)
     forbidden: bool = False
 
@@ -98,7 +108,7 @@ class FakeWeb:
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """Take a message."""
         self.posted.append((url, body, headers))
-        return self.answers.pop(0) if self.answers else WebAnswer(200)
+        return _said(self.answers, WebAnswer(200))
 
 
 @dataclass
@@ -111,10 +121,7 @@ class FakeMailer:
     def send(self, to: str, mail: bytes) -> Answer:
         """Take a mail."""
         self.sent.append((to, message_from_bytes(mail, policy=policy.default)))
-        answer = self.answers.pop(0) if self.answers else Answer(250)
-        if answer is None:
-            raise KeyboardInterrupt
-        return answer
+        return _said(self.answers, Answer(250))
 
 
 @dataclass

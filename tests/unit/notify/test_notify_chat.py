@@ -145,3 +145,19 @@ def test_a_chat_that_wants_fewer_messages_is_left_alone_for_so_long(desk: Desk) 
     desk.clock.pass_seconds(30)
     assert desk.deliver_all() == 2
     assert [one.state for one in desk.newest()] == [DeliveryState.DELIVERED] * 2
+
+
+@pytest.mark.parametrize("kind", CHAT_KINDS)
+def test_a_process_that_dies_after_a_chat_took_a_message_sends_the_same_one_again(desk: Desk, kind: str) -> None:
+    """Nothing was written down: once more after the lease, the same bytes, and then no more."""
+    subscribe(desk, kind)
+    desk.web.answers = [None]
+    desk.tell("e1")
+    with pytest.raises(KeyboardInterrupt):
+        desk.deliver_all()
+    assert desk.deliver_all() == 0
+
+    desk.clock.pass_seconds(61)
+    assert desk.deliver_all() == 1
+    assert desk.web.posted[0] == desk.web.posted[1]
+    assert [one.state for one in desk.newest()] == [DeliveryState.DELIVERED]
