@@ -25,7 +25,7 @@ SENT_AGAIN = {"after-sent", "within-settled"}
 
 
 @pytest.mark.timeout(300 if LONG else 180)
-@pytest.mark.parametrize(("pace", "kind"), itertools.product(COLLECTED_SECONDS, KINDS) if LONG else [("hourly", "postgresql")])
+@pytest.mark.parametrize(("pace", "kind"), [*itertools.product(COLLECTED_SECONDS, KINDS)] if LONG else [("hourly", "postgresql")])
 def test_a_digest_is_one_mail_wherever_notify_is_killed(
     make_instance: Callable[..., Instance], new_database: Callable[[str], str], authority: Authority, pace: str, kind: str
 ) -> None:

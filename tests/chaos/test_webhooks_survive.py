@@ -52,7 +52,7 @@ LAST_DELAY_SECONDS = 1
 
 
 @pytest.mark.timeout(600 if LONG else 180)
-@pytest.mark.parametrize(("kind", "points"), itertools.product(KINDS, (ONE_LIFE, *OTHER_LIVES)) if LONG else [("sqlite", FEW)])
+@pytest.mark.parametrize(("kind", "points"), [*itertools.product(KINDS, (ONE_LIFE, *OTHER_LIVES))] if LONG else [("sqlite", FEW)])
 def test_notify_may_be_killed_between_any_two_steps(
     make_instance: Callable[..., Instance], new_database: Callable[[str], str], kind: str, points: Sequence[str]
 ) -> None:
