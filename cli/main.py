@@ -14,6 +14,7 @@ from cli.commands import (
     completion,
     configuration,
     conformance,
+    doctor,
     events,
     jamf,
     ldap,
@@ -82,7 +83,7 @@ class Sections(click.Group):
 def main(context: click.Context, *, url: str, token: str | None, ca_file: Path | None, as_json: bool) -> None:
     """Open Distribution Server Technology: upload once, verified and published at every site.
 
-    Exit codes: 0, it was done; 1, it was not, or a check found something; 2, the command was not understood. Errors are one line on
+    Exit codes: 0, it was done; 1, it was not, or a check found something; 2, the command was not understood ("alarms --check" has those of monitoring plug-ins). Errors are one line on
     standard error, such as "Error: NOT_FOUND: …". With --json, standard output has JSON or nothing.
     """
     context.obj = Session(url, token or None, as_json, ca_file)
@@ -91,7 +92,7 @@ def main(context: click.Context, *, url: str, token: str | None, ca_file: Path |
 for _title, _modules in {
     "Packages": (uploads, packages, versions, staging),
     "Sites": (peers, mesh, transfers),
-    "What goes on": (status, alarms, events, audit),
+    "What goes on": (doctor, status, alarms, events, audit),
     "Being told": (subscriptions, templates, jamf),
     "People": (people, sessions, tokens, ldap, oidc),
     "This machine": (running, configuration, secrets, conformance, completion),

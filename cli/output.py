@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +14,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from cli.tables import Column, print_columns
 from shared.contracts.admin.base import Answer
 
+_FRACTION = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z$)")
 _STEP = 1024
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _PLAIN_WIDTH = 200
@@ -61,12 +64,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty
     if not rows:
         print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right" if _is_number(column) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(shown(column, row.get(column))) for column in columns))
-    console().print(table)
+    told = [Column(key, [shown(key, row.get(key)) for row in rows], _is_number(key)) for key in columns]
+    print_columns(told, console())
 
 
 def print_fields(document: Mapping[str, Any], columns: Sequence[str] | None = None) -> None:
@@ -106,7 +105,12 @@ def shown(column: str, value: Any) -> str:
         return size(value)
     if isinstance(value, list):
         return ", ".join(shown(column, part) for part in value) or "-"
-    return _told(value) if isinstance(value, Mapping) else f"{value:.3g}" if isinstance(value, float) else str(value)
+    return _told(value) if isinstance(value, Mapping) else _short(value)
+
+
+def _short(value: Any) -> str:
+    """Numbers and times as exactly as people want them."""
+    return f"{value:.3g}" if isinstance(value, float) else _FRACTION.sub(r"\1", str(value))
 
 
 def _told(value: Mapping[str, Any]) -> str:

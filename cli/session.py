@@ -52,6 +52,10 @@ class Session:
         """The same with this token, or as nobody."""
         return Client(self.url, token, correlation_id=uuid.uuid4().hex, ca_file=self.ca_file)
 
+    def at(self, url: str) -> Client:
+        """Another address, as nobody: the token is for the instance that was named."""
+        return Client(url, correlation_id=uuid.uuid4().hex, ca_file=self.ca_file)
+
     def show(self, document: Any, table: Callable[[], None]) -> None:
         """Print a document (an answer, or JSON that may hold answers): as JSON if that was asked for, else by `table`."""
         if self.as_json:
@@ -105,7 +109,7 @@ def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R
         try:
             return command(session, *args, **kwargs)
         except CallFailed as error:
-            raise click.ClickException(f"{error}{_hint(error)}") from error
+            raise click.ClickException(f"{error}{hint(error)}") from error
         except OdstError as error:
             raise click.ClickException(f"{error.code}: {error}") from error
         except OSError as error:
@@ -117,7 +121,7 @@ def with_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R
     return run
 
 
-def _hint(error: CallFailed) -> str:
+def hint(error: CallFailed) -> str:
     """What can be done about it at the command line."""
     if error.status == requests.codes.unauthorized:
         return "; give a valid token (--token, ODST_TOKEN, or a file named by ODST_TOKEN_FILE)"

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cli import output
+from cli import options, output
 from cli.session import Session, with_session
 from shared.contracts.admin.events import EventTypeDescription, LiveEvent
 
@@ -23,15 +23,15 @@ _FIELDS = ("type", "group", "meaning", "dispatched_by", "exchange", "to_subscrib
 @click.option("-f", "--follow", is_flag=True, help="What happens from now on, until Ctrl-C, which ends with 0. Connects again.")
 @click.option("--type", "types", multiple=True, metavar="PATTERN", help="Only these: package.published, or package.*; repeatable.")
 @click.option("--name", "names", multiple=True, help="Only about packages of this name; repeatable.")
-@click.option("--tag", "tags", multiple=True, help="Only about packages with this staging tag; repeatable.")
+@options.tags("Only about packages with this staging tag; repeatable.")
 @click.option("--after", metavar="ID", help="Only what happened after this event.")
 @with_session
-def events(session: Session, /, *, follow: bool, after: str | None, **wishes: tuple[str, ...]) -> None:
+def events(session: Session, /, *, follow: bool, after: str | None, tags: list[str] | None, **wishes: tuple[str, ...]) -> None:
     """Show events of the instance, one line each: those that it still knows, or with --follow, those that happen."""
     if click.get_current_context().invoked_subcommand is not None:
         return
-    asked = session.client.events
-    found = asked.follow(**wishes, after=after) if follow else asked.stream(**wishes, after=after, live=False)
+    asked, wanted = session.client.events, tags or []
+    found = asked.follow(**wishes, tags=wanted, after=after) if follow else asked.stream(**wishes, tags=wanted, after=after, live=False)
     with _ending_cleanly():
         _print_all(session, found)
 

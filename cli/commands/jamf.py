@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli import options
 from cli.output import print_table
 from cli.session import Session, with_session
 from shared.contracts.admin.jamf import JamfWrites
@@ -31,7 +32,7 @@ def jamf() -> None:
 @click.option("--client-id", help="Of an API client; its secret is asked for, or read from --secret-file.")
 @click.option("--username", help="Of a Jamf Pro user, instead of an API client.")
 @click.option("--secret-file", type=click.File(), help="File with the client's secret or the user's password; - for standard input.")
-@click.option("--tag", "tags", multiple=True, help="Only packages with this staging tag, such as production; repeatable.")
+@options.tags("Only packages with this staging tag, such as production; repeatable.")
 @click.option("--name", "names", multiple=True, metavar="GLOB", help="Only packages such as 'Firefox*.pkg'; repeatable.")
 @click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="Such as hash=MD5 or category_id=7; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Deliveries only say what they would write.")
@@ -44,18 +45,20 @@ def subscribe(
     client_id: str | None,
     username: str | None,
     secret_file: Any,
-    tags: tuple[str, ...],
+    tags: list[str] | None,
     names: tuple[str, ...],
     settings: tuple[str, ...],
     dry_run: bool,
     description: str | None,
 ) -> None:
     """Keep the package records of the Jamf Pro server at URL right from now on."""
+    if bool(client_id) == bool(username):
+        raise click.UsageError("say as whom: --client-id of an API client, or --username of a Jamf Pro user")
     secret = secret_file.read().strip() if secret_file else click.prompt("Secret", hide_input=True, err=True)
     chosen = {"client_id": client_id, "client_secret": secret} if client_id else {"username": username, "password": secret}
     wished = {"url": url, "dry_run": dry_run, **chosen, **dict(map(_setting, settings))}
     channel = ChannelWish(kind="jamf_pro", settings=wished)
-    filters = FiltersWish(tags=list(tags), names=list(names)) if tags or names else None
+    filters = FiltersWish(tags=tags or [], names=list(names)) if tags or names else None
     made = session.client.webhooks.subscribe("", EVENTS, channel=channel, filters=filters, description=description)
     session.say(made, f"subscription {made.subscription_id}; try it: odst jamf test {made.subscription_id}")
 
@@ -110,8 +113,9 @@ def register_point(session: Session, *, subscription_id: str, dry_run: bool) -> 
 @with_session
 def repair(session: Session, *, subscription_id: str, names: tuple[str, ...], dry_run: bool) -> None:
     """Make the records of these packages right, or make them. No record is ever deleted."""
-    for name in names:
-        _show_writes(session, session.client.jamf.record(subscription_id, name, dry_run=dry_run))
+    reports = [session.client.jamf.record(subscription_id, name, dry_run=dry_run) for name in names]
+    writes = [write for report in reports for write in report.writes]
+    _show_writes(session, JamfWrites(sent=any(report.sent for report in reports), writes=writes))
 
 
 @jamf.command()

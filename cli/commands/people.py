@@ -155,15 +155,15 @@ def group() -> None:
 @group.command()
 @click.argument("group_name", metavar="GROUP")
 @click.argument("role", type=click.Choice(options.ROLES))
-@click.option("--tag", "tags", multiple=True, help="Only within this staging tag. Can be given several times.")
+@options.tags("Only within this staging tag. Can be given several times.")
 @click.option("--instance", "instances", multiple=True, help="Only at this instance. Can be given several times.")
 @with_session
-def grant(session: Session, group_name: str, role: RoleName, tags: tuple[str, ...], instances: tuple[str, ...]) -> None:
+def grant(session: Session, group_name: str, role: RoleName, tags: list[str] | None, instances: tuple[str, ...]) -> None:
     """Give a ROLE to everybody in a GROUP.
 
     It is a distinguished name of LDAP (cn=packagers,dc=example,dc=org), or oidc: and a name of the provider's (oidc:packagers).
     """
-    session.show_fields(session.client.group_grants.create(group_name, role, tags, instances))
+    session.show_fields(session.client.group_grants.create(group_name, role, tags or [], instances))
 
 
 @group.command("list")

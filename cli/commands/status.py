@@ -103,11 +103,15 @@ def discard(session: Session, letter_id: str) -> None:
 @with_session
 def show_version(session: Session) -> None:
     """Say which version of the command this is."""
+    session.say({"version": installed_version()}, installed_version())
+
+
+def installed_version() -> str:
+    """The version of this command."""
     try:
-        installed = version("odst")
+        return version("odst")
     except PackageNotFoundError:
-        installed = "not installed"
-    session.say({"version": installed}, installed)
+        return "not installed"
 
 
 COMMANDS = (status, ready, openapi, dead_letters, show_version)

@@ -16,7 +16,7 @@ _DELIVERIES = ("event_type", "state", "attempts", "last_status", "last_error", "
 _TRIES = ("time", "milliseconds", "status", "error", "answer")
 
 _subscription = click.argument("subscription_id", metavar="ID")
-_tags = click.option("--tag", "tags", multiple=True, help="Only of packages with this staging tag; repeatable.")
+_tags = options.tags("Only of packages with this staging tag; repeatable.")
 _names = click.option("--name", "names", multiple=True, metavar="GLOB", help="Only of packages such as 'Firefox*.pkg'; repeatable.")
 _origins = click.option("--origin", "origins", multiple=True, metavar="INSTANCE_ID", help="Only of packages uploaded there; repeatable.")
 _description = click.option("--description", help="What it is for.")
@@ -25,8 +25,8 @@ _description = click.option("--description", help="What it is for.")
 _PATTERNS: dict[str, Any] = {"multiple": True, "metavar": "PATTERN", "help": "Such as package.published or package.*; repeatable."}
 
 
-def _filters(tags: tuple[str, ...], names: tuple[str, ...], origins: tuple[str, ...]) -> FiltersWish | None:
-    return FiltersWish(tags=list(tags), names=list(names), origins=list(origins)) if tags or names or origins else None
+def _filters(tags: list[str] | None, names: tuple[str, ...], origins: tuple[str, ...]) -> FiltersWish | None:
+    return FiltersWish(tags=tags or [], names=list(names), origins=list(origins)) if tags or names or origins else None
 
 
 _email = click.option("--email", metavar="ADDRESS", help="By mail, to this address.")
@@ -68,7 +68,7 @@ def subscribe(
     pace: str | None,
     slack: TextIO | None,
     teams: TextIO | None,
-    tags: tuple[str, ...],
+    tags: list[str] | None,
     names: tuple[str, ...],
     origins: tuple[str, ...],
     description: str | None,
@@ -135,7 +135,7 @@ def change(
     pace: str | None,
     slack: TextIO | None,
     teams: TextIO | None,
-    tags: tuple[str, ...],
+    tags: list[str] | None,
     names: tuple[str, ...],
     origins: tuple[str, ...],
     no_filters: bool,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -58,11 +60,21 @@ def upload(
     size = file.stat().st_size
     in_parts = size >= WORTHWHILE_BYTES if resumable is None else resumable
     wish = _Wish(file, PackageName.parse(name or file.name).text, tags or [], digest, in_parts)
-    with output.bars(quiet=session.as_json) as bars:
+    with _saying_how_to_go_on(wish), output.bars(quiet=session.as_json) as bars:
         result = wish.send(session.client, bars.step("uploading", size))
         if wait:
             result = session.client.uploads.wait(result.upload_id, bars.step("hashing", size))
     _show_upload(session, result)
+
+
+@contextmanager
+def _saying_how_to_go_on(wish: _Wish) -> Iterator[None]:
+    """Ctrl-C, with what becomes of what was sent."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; " + ("the same command goes on where it was" if wish.resumable else "see odst uploads"), err=True)
+        raise
 
 
 def _show_upload(session: Session, found: Upload) -> None:

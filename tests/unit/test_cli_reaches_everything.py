@@ -107,8 +107,8 @@ EVERYTHING = [
 """Every command that asks an instance."""
 TYPED = {"login --no-browser": "http://127.0.0.1:1/?state=x&code=x\n"}
 """What is typed, where it is not two lines of anything."""
-LOCAL = {"serve", "demo", "config", "version", "conformance", "secrets keys", "secrets rotate", "secrets drop"}
-"""Commands that ask nothing of the Admin API."""
+LOCAL = {"serve", "demo", "doctor", "config", "version", "conformance", "secrets keys", "secrets rotate", "secrets drop"}
+"""Commands that ask nothing of the Admin API; or, as `doctor`, take what the examples say for an ill instance."""
 NO_COMMAND = {
     "POST /api/v1/packages": "a form is for browsers; `odst upload` sends the bytes as they are",
     "GET /api/v1/docs": "a page for people",
