@@ -83,8 +83,9 @@ class Sections(click.Group):
 def main(context: click.Context, *, url: str, token: str | None, ca_file: Path | None, as_json: bool) -> None:
     """Open Distribution Server Technology: upload once, verified and published at every site.
 
-    Exit codes: 0, it was done; 1, it was not, or a check found something; 2, the command was not understood ("alarms --check" has those of monitoring plug-ins). Errors are one line on
-    standard error, such as "Error: NOT_FOUND: …". With --json, standard output has JSON or nothing.
+    Exit codes: 0, it was done; 1, it was not, or a check found something; 2, the command was not understood ("alarms --check" has those of
+    monitoring plug-ins). Errors are one line on standard error, such as "Error: NOT_FOUND: …". With --json, standard output has JSON or
+    nothing.
     """
     context.obj = Session(url, token or None, as_json, ca_file)
 

@@ -75,3 +75,10 @@ def test_an_event_type_knows_its_exchange() -> None:
     one: EventType = CATALOGUE["package.published.v1"]
 
     assert one.exchange == "storage.events"
+
+
+def test_the_page_about_the_broker_names_every_exchange() -> None:
+    """Whoever binds to all of those on the page hears everything."""
+    page = (generate.PAGE.parent / "amqp.md").read_text(encoding="utf-8")
+
+    assert {one.exchange for one in catalogue() if f"`{one.exchange}`" not in page} == set()
