@@ -97,7 +97,7 @@ def _is_number(column: str) -> bool:
 
 def shown(column: str, value: Any) -> str:
     """A value as people read it."""
-    if value is None:
+    if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -15,6 +15,7 @@ from rich.table import Table
 _GAP = 2
 _LEAST_TEXT, _LEAST_DIGEST = 14, 9
 _DIGESTS = frozenset({"sha256", "sha1"})
+_WHOLE = frozenset({"id", "key", "type", "event_type"})
 _SHORT = 20
 """Characters of a time, or of a word: what is no longer stays whole."""
 
@@ -47,7 +48,7 @@ class Column:
     @property
     def is_whole(self) -> bool:
         """Whether it is never broken into lines: ids, which somebody will copy, numbers, times and words."""
-        return self.is_number or self.key == "id" or self.key.endswith("_id") or max(map(len, self.cells)) <= _SHORT
+        return self.is_number or self.key in _WHOLE or self.key.endswith("_id") or max(map(len, self.cells)) <= _SHORT
 
 
 def print_columns(columns: Sequence[Column], console: Console) -> None:
