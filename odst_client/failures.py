@@ -81,6 +81,13 @@ def unsendable(error: ValidationError) -> CallFailed:
     return CallFailed("BODY_INVALID", f"this cannot be sent: {_faults(error)}")
 
 
+def unwritable() -> CallFailed:
+    """A text that has what an address, or the header field that it goes into, cannot have."""
+    return CallFailed(
+        "BODY_INVALID", "this cannot be sent: a name, a tag or a filter has characters that are not in UTF-8, or not allowed there"
+    )
+
+
 def _faults(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}" for fault in faults)[:_MOST_TEXT]

@@ -25,7 +25,7 @@ from urllib.parse import quote
 import requests
 from pydantic import ValidationError
 
-from odst_client.failures import malformed, unsendable
+from odst_client.failures import malformed, unsendable, unwritable
 from odst_client.transport import Transport
 from shared.contracts.admin.base import LENIENT, Answer, Body
 
@@ -174,5 +174,12 @@ def _said(value: Any) -> Any:
 
 
 def segment(text: str) -> str:
-    """`text` as one segment of a URL's path."""
-    return quote(text, safe="")
+    """`text` as one segment of a URL's path.
+
+    Raises:
+        CallFailed: BODY_INVALID, if it cannot be written in UTF-8.
+    """
+    try:
+        return quote(text, safe="")
+    except UnicodeError as error:
+        raise unwritable() from error

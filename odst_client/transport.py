@@ -19,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from odst_client.failures import CallFailed, refusal, unreachable
+from odst_client.failures import CallFailed, refusal, unreachable, unwritable
 
 CORRELATION_HEADER = "Ods-Correlation-Id"
 """Finds a call in the logs of every instance that it touched."""
@@ -90,7 +90,7 @@ class Transport:
         """One request; the answer, whatever its status.
 
         Raises:
-            CallFailed: UNREACHABLE, TLS_FAILED, URL_INVALID, CA_FILE_UNUSABLE.
+            CallFailed: UNREACHABLE, TLS_FAILED, URL_INVALID, CA_FILE_UNUSABLE; BODY_INVALID, if a text cannot be written there.
         """
         named = {CORRELATION_HEADER: self._correlation_id or uuid.uuid4().hex, **(headers or {})}
         session = self._repeating if repeats else self._once
@@ -98,6 +98,8 @@ class Transport:
             return session.request(method, self.url + path, headers=named, timeout=self._timeouts, allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise unreachable(self.url, error) from error
+        except UnicodeError as error:
+            raise unwritable() from error
         except OSError as error:
             raise CallFailed("CA_FILE_UNUSABLE", f"{self._ca_file} holds no certificates that could be read: {error}") from error
 

@@ -19,6 +19,7 @@ from cli.conformance.program import examine
 from cli.conformance.scene import Scene
 from cli.conformance.violation import Violation
 from cli.session import Session
+from odst_client.failures import unreachable
 from shared.core.errors import OdstError
 from shared.core.invitation import Invitation
 from shared.runtime.keys import InstanceKey
@@ -48,9 +49,12 @@ def conformance(session: Session, url: str, invitation: str, key_file: Path | No
     as_json = json_here or session.as_json
     try:
         text = sys.stdin.read() if invitation == "-" else invitation
-        scene = Scene(url, Invitation.parse(text), InstanceKey.in_file(key_file) if key_file else InstanceKey.generate())
+        key = InstanceKey.in_file(key_file) if key_file else InstanceKey.generate()
+        scene = Scene(url, Invitation.parse(text), key, ca_file=session.ca_file)
         results = list(_told(examine(scene), quiet=as_json))
-    except (Violation, OdstError, OSError, ValueError, requests.RequestException) as error:
+    except requests.RequestException as error:
+        raise CannotBegin(f"nothing was checked: {unreachable(url, error)}") from error
+    except (Violation, OdstError, OSError, ValueError) as error:
         raise CannotBegin(f"nothing was checked: {error}") from error
     _report(scene, results, as_json=as_json)
     if any(result.outcome is Outcome.FAILED for result in results):

@@ -16,10 +16,18 @@ _OUTDATED = "secrets_outdated"
 
 
 def _key_file(data: Path | None) -> Path:
-    """Where the configuration says that it is; of an instance that uses a private broker, too."""
+    """Where the configuration says that it is; of an instance that uses a private broker, too.
+
+    Raises:
+        click.ClickException: if it is not there.
+    """
     given = {"ODST_DATA": str(data)} if data else {}
     known = {} if "amqp_uri" in read_sources(os.environ)[0] else {"ODST_AMQP_URI": "amqp://unknown"}
-    return Settings.load({**os.environ, **known, **given}).vault_keys
+    path = Settings.load({**os.environ, **known, **given}).vault_keys
+    if not path.exists():
+        hint = "name the data folder of the instance with --data (ODST_DATA), or the file in ODST_SECRETS_KEY_FILE"
+        raise click.ClickException(f"there is no key file {path}: {hint}")
+    return path
 
 
 _data = click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The instance's data folder (ODST_DATA); data.")

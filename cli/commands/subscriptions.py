@@ -145,9 +145,13 @@ def change(
     """Give a subscription other events, another address or room, other filters; what is not given stays. Its kind is for good."""
     if sum(way is not None for way in (url, email or pace, slack, teams)) > 1:
         raise click.UsageError("a subscription has one of --url, --email, --slack, --teams")
+    if no_filters and (tags or names or origins):
+        raise click.UsageError("give filters, or --no-filters, not both")
     filters = FiltersWish() if no_filters else _filters(tags, names, origins)
     kind, settings = _settings(url, email, pace, slack, teams)
     channel = ChannelChange(kind=kind, settings=settings) if settings else None
+    if not patterns and channel is None and filters is None and description is None:
+        raise click.UsageError("say what is to change: --events, an address or room, a filter, --no-filters or --description")
     changed = session.client.webhooks.change(
         subscription_id, events=list(patterns) or None, channel=channel, filters=filters, description=description, if_match=if_match
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -68,12 +69,15 @@ class Scene:
     key: InstanceKey = field(default_factory=InstanceKey.generate)
     instance_key: bytes | None = None
     """Raw public key of the instance, once it has shown it."""
+    ca_file: Path | None = None
+    """Certificates of the authorities to believe, instead of the public ones."""
     _session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
         """Settings of the machine, such as a proxy, must not reach the instance."""
         self.url = self.url.rstrip("/")
         self._session.trust_env = False
+        self._session.verify = str(self.ca_file) if self.ca_file else True
 
     @property
     def instance_id(self) -> InstanceId:

@@ -174,3 +174,31 @@ def test_the_status_has_what_waits_and_names_the_next_command(gateway: Gateway) 
     assert "odst.busy" in brief
     assert [word for word in ("odst.idle", "uploads_open") if word in brief or word not in whole] == []
     assert [word for word in ("odst alarms", "odst dead-letters", "hashed_seconds 0.0128") if word not in brief] == []
+
+
+@pytest.mark.parametrize(
+    "words", [["package", "show", "a\udcff"], ["uploads", "--name", "a\udcff"], ["upload", "{file}", "--at-once", "--tag", "日本"]]
+)
+def test_characters_that_cannot_be_sent_are_no_traceback(gateway: Gateway, tmp_path: Path, words: list[str]) -> None:
+    """Shells hand over whatever bytes there were."""
+    (tmp_path / "x.pkg").write_bytes(b"x")
+
+    result = gateway.run(*[word.format(file=tmp_path / "x.pkg") for word in words])
+
+    assert (result.exit_code, "BODY_INVALID" in result.stderr) == (1, True)
+
+
+def test_a_subscription_is_not_changed_by_saying_nothing(gateway: Gateway) -> None:
+    """What can be said is named; filters and none at once are a mistake."""
+    silent, both = gateway.run("subscriptions", "change", "s"), gateway.run("subscriptions", "change", "s", "--no-filters", "--tag", "test")
+
+    assert (silent.exit_code, both.exit_code, gateway.asked) == (2, 2, [])
+    assert "--events" in silent.stderr
+
+
+def test_a_key_file_that_is_not_there_is_told_with_where_to_name_it(tmp_path: Path) -> None:
+    """Most often the command was called in another folder."""
+    result = CliRunner().invoke(main, ["secrets", "keys", "--data", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "--data" in result.stderr

@@ -121,7 +121,7 @@ class HttpLink:
                 method, url, data=body or None, headers=message.headers, timeout=self._timeout, stream=True, allow_redirects=False
             )
         except LINK_ERRORS as error:
-            raise PeerUnreachable(f"{to.url} cannot be reached: {type(error).__name__}: {error}"[:400]) from error
+            raise PeerUnreachable(f"{to.url} cannot be reached: {why(error)}"[:400]) from error
         try:
             yield message, response
         finally:
@@ -232,3 +232,9 @@ def _clock_of(response: requests.Response) -> float:
 def _apart(seconds: float) -> str:
     side = "ahead of" if seconds > 0 else "behind"
     return f"the peer's clock is {abs(seconds):.0f} seconds {side} ours: set the wrong one of the two"
+
+
+def why(error: Exception) -> str:
+    """The cause in a few words, without the pool, the retries and the address that libraries tell beside it."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return str(reason or error).rpartition(": ")[2] or type(error).__name__
