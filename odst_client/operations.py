@@ -25,7 +25,7 @@ from urllib.parse import quote
 import requests
 from pydantic import ValidationError
 
-from odst_client.failures import malformed, unsendable, unwritable
+from odst_client.failures import CallFailed, malformed, unsendable, unwritable
 from odst_client.transport import Transport
 from shared.contracts.admin.base import LENIENT, Answer, Body
 
@@ -177,8 +177,10 @@ def segment(text: str) -> str:
     """`text` as one segment of a URL's path.
 
     Raises:
-        CallFailed: BODY_INVALID, if it cannot be written in UTF-8.
+        CallFailed: BODY_INVALID, if it is empty, and so would be about another thing; or cannot be written in UTF-8.
     """
+    if not text:
+        raise CallFailed("BODY_INVALID", "this cannot be sent: an empty name or id names nothing")
     try:
         return quote(text, safe="")
     except UnicodeError as error:

@@ -89,7 +89,7 @@ def _public_url(session: Session, url: str) -> str:
 def _alarms(session: Session) -> str:
     found = session.client.instance.alarms()
     if found.items or found.silent:
-        raise _Wrong(f"{len(found.items)} alarms: odst alarms" if found.items else f"did not say: {', '.join(found.silent)}")
+        raise _Wrong(f"{len(found.items)} to be looked at: odst alarms" if found.items else f"did not say: {', '.join(found.silent)}")
     return "none"
 
 

@@ -177,7 +177,13 @@ def test_the_status_has_what_waits_and_names_the_next_command(gateway: Gateway) 
 
 
 @pytest.mark.parametrize(
-    "words", [["package", "show", "a\udcff"], ["uploads", "--name", "a\udcff"], ["upload", "{file}", "--at-once", "--tag", "日本"]]
+    "words",
+    [
+        ["package", "show", "a\udcff"],
+        ["uploads", "--name", "a\udcff"],
+        ["upload", "{file}", "--at-once", "--tag", "日本"],
+        ["package", "delete", ""],
+    ],
 )
 def test_characters_that_cannot_be_sent_are_no_traceback(gateway: Gateway, tmp_path: Path, words: list[str]) -> None:
     """Shells hand over whatever bytes there were."""
