@@ -104,6 +104,8 @@ def verify(session: Session, witnesses: bool, files: tuple[Path, ...], partial: 
         raise click.UsageError("peers know of the log of an instance, not of a file: give --file or --witnesses")
     found = _check_files(files, partial=partial) if files else _check_instance(session, witnesses=witnesses)
     session.show(vars(found), lambda: _print_found(found))
+    if witnesses and not found.witnesses and not session.as_json:
+        print("No peer is a witness: there is none yet (odst invite), or none was shown a checkpoint.")
     if not found.is_well:
         sys.exit(1)
 

@@ -149,3 +149,11 @@ def test_a_file_has_no_witnesses(gateway: Gateway, tmp_path: Path) -> None:
     told = gateway.run("audit", "verify", "--witnesses", "--file", write(tmp_path / "x.jsonl", chain(1)))
 
     assert (told.exit_code, "--witnesses" in told.stderr) == (2, True)
+
+
+def test_an_instance_without_witnesses_is_told_that_it_has_none(gateway: Gateway) -> None:
+    """Who asks the peers and hears nothing of them must not take that for their consent."""
+    gateway.answers[VERIFY] = (200, portion(witnesses=[]))
+
+    assert "No peer is a witness" in gateway.run("audit", "verify", "--witnesses").stdout
+    assert "witness" not in gateway.run("audit", "verify").stdout
