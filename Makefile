@@ -8,6 +8,9 @@ UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" ../.venv/bin/uv pip compile 
 FAST_TESTS := tests/architecture tests/unit tests/contract
 WHOLE_INSTANCES := tests/integration tests/mesh tests/chaos tests/model
 
+# Where this is set, nothing compiled is kept: each of the many processes that the tests start would compile all of ODST again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo serve test chaos check fmt bench promises schemas lock clean
 
 help:

@@ -1,6 +1,10 @@
 """`python -m services`: all Nameko services in one process, for a small site. The gateway is a process of its own."""
 
-import eventlet
+import gc
+
+gc.disable()  # until all is imported: see shared/runtime/starting.py
+
+import eventlet  # noqa: E402 - as above
 
 eventlet.monkey_patch()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -85,17 +86,23 @@ def slapd(authority: Authority) -> Iterator[PrivateSlapd]:
 
 
 @pytest.fixture
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Makes an empty database of a kind, `sqlite` or `postgresql`, and says its URL; PostgreSQL is started only if it is asked for."""
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an empty database of a kind, `sqlite` or `postgresql`, and says its URL; PostgreSQL is started only if it is asked for.
+
+    They are gone after the test: hundreds of databases of PostgreSQL, kept until the end, are gigabytes to be removed from a disk.
+    """
     numbers = itertools.count(1)
+    with contextlib.ExitStack() as stack:
 
-    def make(kind: str) -> str:
-        if kind == "sqlite":
-            return f"sqlite:///{tmp_path}/database{next(numbers)}.sqlite3"
-        server: PrivatePostgres = request.getfixturevalue("postgres")
-        return server.new_database()
+        def make(kind: str) -> str:
+            if kind == "sqlite":
+                return f"sqlite:///{tmp_path}/database{next(numbers)}.sqlite3"
+            server: PrivatePostgres = request.getfixturevalue("postgres")
+            url = server.new_database()
+            stack.callback(server.drop_database, url)
+            return url
 
-    return make
+        yield make
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
 """`python -m services.directory`: one directory process."""
 
-import eventlet
+import gc
+
+gc.disable()  # until all is imported: see shared/runtime/starting.py
+
+import eventlet  # noqa: E402 - as above
 
 eventlet.monkey_patch()
 

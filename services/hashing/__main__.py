@@ -1,6 +1,10 @@
 """`python -m services.hashing`: one hashing worker. Start more, on this box or another, to share the queue."""
 
-import eventlet
+import gc
+
+gc.disable()  # until all is imported: see shared/runtime/starting.py
+
+import eventlet  # noqa: E402 - as above
 
 eventlet.monkey_patch()
 

@@ -1,6 +1,10 @@
 """`python -m services.notify`: one notify process; start more to share the deliveries."""
 
-import eventlet
+import gc
+
+gc.disable()  # until all is imported: see shared/runtime/starting.py
+
+import eventlet  # noqa: E402 - as above
 
 eventlet.monkey_patch()
 

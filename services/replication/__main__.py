@@ -1,6 +1,10 @@
 """`python -m services.replication`: one replication worker. Start more to share the slices of a large package."""
 
-import eventlet
+import gc
+
+gc.disable()  # until all is imported: see shared/runtime/starting.py
+
+import eventlet  # noqa: E402 - as above
 
 eventlet.monkey_patch()
 

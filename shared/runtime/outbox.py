@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String
 
 from shared.contracts.events import Envelope, Event
 from shared.core.errors import ServiceUnavailable
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.publisher import Publisher
 from shared.runtime.database import Database
 from shared.runtime.logging import correlation_id, get_logger

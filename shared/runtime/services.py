@@ -24,6 +24,7 @@ from shared.runtime.bus.connection import CONNECTION_ERRORS, connect
 from shared.runtime.logging import bind_correlation_id, configure, get_logger
 from shared.runtime.loops import Loop
 from shared.runtime.settings import ConfigurationError, Settings
+from shared.runtime.starting import keep_what_is_imported
 
 log = get_logger(__name__)
 _SETTINGS_KEY = "ODST_SETTINGS"
@@ -133,6 +134,7 @@ class Hosted:
 
 def run(hosted: Sequence[Hosted], process: str) -> int:
     """Run services in this process until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 died, 78 misconfigured."""
+    keep_what_is_imported()
     try:
         settings = [entry.settings.load() for entry in hosted]
     except ConfigurationError as error:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared.contracts.events import Envelope, Event
 from shared.core.errors import ServiceUnavailable
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.publisher import Publisher
 from shared.runtime.logging import correlation_id, get_logger
 

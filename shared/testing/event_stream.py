@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from typing import Any, Self
 import requests
 
 from shared.testing.waiting import wait_for
+
+_ENDS_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class Follower:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        if self.answer.status_code == requests.codes.ok and not self.ended.is_set():
+            # Closing alone would wait for whoever reads, until the next heartbeat.
+            with contextlib.suppress(OSError, RuntimeError, ValueError):  # it ended meanwhile
+                self.answer.raw.shutdown()
+            self.ended.wait(_ENDS_SECONDS)
         self.answer.close()
 
     def _read(self, blocks: Iterable[bytes]) -> None:

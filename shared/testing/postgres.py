@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 from shared.core.errors import ServiceUnavailable
 from shared.testing.processes import descendants, is_running, kill_now
@@ -120,6 +121,12 @@ class PrivatePostgres:
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return f"postgresql+psycopg://{_USER}:{self._password}@/{name}?host={self.folder}"
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database of this server, whoever is still connected to it."""
+        name = str(make_url(url).database)
+        with self._connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
     def _make_cluster(self) -> None:
         # Not pytest's folder, which only its owner may enter: here the owner is the user who runs the server.

@@ -6,13 +6,13 @@ import base64
 import contextlib
 import hashlib
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 
 from shared.testing import raw_http
+from shared.testing.beside import meanwhile
 from shared.testing.builders import some_bytes
 from shared.testing.instance import Instance
 
@@ -87,19 +87,7 @@ def on_disk(instance: Instance, upload_id: str, upto: int) -> bool:
 @contextlib.contextmanager
 def trickling(opened: socket.socket, data: bytes) -> Iterator[None]:
     """Meanwhile a slow sender goes on: a few bytes now and then; the rest at the end."""
-    ended = threading.Event()
-
-    def trickle() -> None:
-        sent = 0
-        while not ended.wait(0.05):
-            opened.sendall(data[sent : sent + 100])
-            sent += 100
-        opened.sendall(data[sent:])
-
-    thread = threading.Thread(target=trickle)
-    thread.start()
-    try:
+    rest = iter([data[start : start + 100] for start in range(0, len(data), 100)])
+    with meanwhile(lambda _number: opened.sendall(next(rest, b"")), every_seconds=0.05):
         yield
-    finally:
-        ended.set()
-        thread.join()
+    opened.sendall(b"".join(rest))

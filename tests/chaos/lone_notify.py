@@ -19,7 +19,7 @@ from services.notify.config import NotifySettings
 from shared.contracts.events import Envelope, PeerRevokedV1
 from shared.core.errors import ServiceUnavailable
 from shared.runtime.bus.dead_letters import DeadLetters
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bus.settings import BusSettings
 from shared.runtime.database import Database

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +25,29 @@ KINDS = ("sqlite", "postgresql")
 """The databases that every adapter is held to."""
 
 
+@functools.cache
+def _template(service: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"odst-{service}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / f"{service}.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    migrations.upgrade(database, SERVICES / service / "migrations")
+    database.close()
+    return path
+
+
+def copy_migrated(service: str, path: Path) -> None:
+    """Put a SQLite database here, migrated as it is when a service starts for the first time; one that is there already is kept."""
+    if not path.exists():
+        shutil.copy(_template(service), path)
+
+
 @contextmanager
 def migrated(service: str, where: Path | str) -> Iterator[Database]:
     """A database of a service, at a URL or as SQLite in a folder; it does not wait for the disk, as no test here cuts the power."""
     database = Database(where if isinstance(where, str) else f"sqlite:///{where / service}.sqlite3")
     if database.is_sqlite:
+        copy_migrated(service, Path(str(database.engine.url.database)))
         event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
     migrations.upgrade(database, SERVICES / service / "migrations")
     yield database

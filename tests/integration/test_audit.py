@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.contracts.events import Envelope, PeerRevokedV1
 from shared.core.audit_chain import Link
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.settings import BusSettings
 from shared.testing.instance import Instance
 from shared.testing.waiting import wait_for

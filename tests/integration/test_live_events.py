@@ -18,6 +18,7 @@ import requests
 
 from odst_client import CallFailed, Client
 from shared.runtime.broker import PrivateBroker
+from shared.testing.beside import meanwhile
 from shared.testing.event_stream import Follower
 from shared.testing.instance import Instance
 from shared.testing.waiting import wait_for
@@ -250,24 +251,9 @@ def test_the_command_goes_on_when_the_gateway_starts_anew(instance: Instance) ->
     assert (watching.wait(30), watching.communicate()[1]) == (0, "")
 
 
-@contextlib.contextmanager
-def _publishing(instance: Instance) -> Iterator[None]:
+def _publishing(instance: Instance) -> contextlib.AbstractContextManager[None]:
     """Packages are published again and again meanwhile."""
-    ended = threading.Event()
-
-    def publish_all() -> None:
-        number = 0
-        while not ended.wait(0.2):
-            publish(instance, f"Cli-{number}.pkg")
-            number += 1
-
-    thread = threading.Thread(target=publish_all)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return meanwhile(lambda number: publish(instance, f"Cli-{number}.pkg"), every_seconds=0.2)
 
 
 def test_the_example_of_the_page_works(instance: Instance, uri: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from services.directory.domain.tokens import fingerprint
 from shared.contracts.events import Envelope, PeerRevokedV1
 from shared.core.errors import Conflict, Forbidden, InvalidInput, ServiceUnavailable, Unauthenticated
 from shared.runtime.broker import PrivateBroker
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bus.settings import BusSettings
 from shared.testing.waiting import wait_for

@@ -21,11 +21,11 @@ from typing import Any
 from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint
 
-from shared.contracts import spine
 from shared.contracts.events import Envelope, Event, MessageDeadLetteredV1
 from shared.core.errors import DatabaseAway, Malformed, OdstError, PermanentError, ServiceUnavailable
 from shared.runtime.bus import messages, topology
 from shared.runtime.bus.consumer import ResilientQueueConsumer
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.settings import BusSettings
 from shared.runtime.logging import correlation_id, get_logger
 
@@ -145,22 +145,6 @@ class Handles(Entrypoint):  # type: ignore[misc]
             return
         alarm = MessageDeadLetteredV1(queue=self.queue.name, code=code, reason=reason[:500], event_type=self.event.type)
         publish_event(self.publisher, Envelope.around(alarm, correlation_id()))
-
-
-def publish_event(publisher: Any, envelope: Envelope) -> None:
-    """Put an event on the bus.
-
-    Raises:
-        ServiceUnavailable: if the broker did not take it.
-    """
-    publisher.publish(
-        envelope.model_dump_json().encode(),
-        exchange=topology.events_exchange(envelope.source).name,
-        routing_key=envelope.type,
-        headers={messages.CORRELATION_KEY: envelope.correlation_id},
-        message_id=envelope.id,
-        mandatory=bool(spine.handlers_of(envelope.type)),
-    )
 
 
 handles = Handles.decorator

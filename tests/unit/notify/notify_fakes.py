@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
-import functools
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -49,7 +45,7 @@ from shared.runtime.database import Database
 from shared.runtime.secret_columns import SecretColumn
 from shared.runtime.vault import Vault
 from shared.testing.fakes.clock import NOON, FakeClock
-from tests.contract.port_databases import dispatched, migrated, outbox_of
+from tests.contract.port_databases import copy_migrated, dispatched, outbox_of
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 SECRETS = {"secret": SECRET}
@@ -153,7 +149,7 @@ class FakePackages:
 
 
 def _copied(file: Path) -> Database:
-    shutil.copyfile(_template(), file)
+    copy_migrated("notify", file)
     database = Database(f"sqlite:///{file}")
     event.listen(database.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
     return database
@@ -168,15 +164,6 @@ class FakeCrew:
     def begin(self, work: Callable[[], None]) -> None:
         """Take it."""
         self.begun.append(work)
-
-
-@functools.cache
-def _template() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="odst-notify-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with migrated("notify", folder):
-        pass
-    return folder / "notify.sqlite3"
 
 
 class Desk:
