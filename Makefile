@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" ../.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
-# What starts whole instances has the machine to itself; the rest shares it. Together they are all of tests/, which a test holds.
+# First what says soon that something is wrong. Together they are all of tests/, which a test holds.
+# One file is always one worker's: its tests share an instance.
 FAST_TESTS := tests/architecture tests/unit tests/contract
 WHOLE_INSTANCES := tests/integration tests/mesh tests/chaos tests/model
 
@@ -33,7 +34,7 @@ ifdef T
 	@$(PYTHON) -m pytest $(T)
 else
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(FAST_TESTS)
-	@$(PYTHON) -m pytest $(WHOLE_INSTANCES)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(WHOLE_INSTANCES)
 endif
 
 chaos: setup ## The promises at full size, which takes long: ODST_CHAOS=long. T="…": only some

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from shared.testing.preloaded import Process, can_fork, fork
 from shared.testing.processes import descendants, kill_now
 from shared.testing.waiting import wait_for
 
@@ -45,13 +46,17 @@ class Instance:
     def __init__(
         self, name: str, folder: Path, amqp_uri: str, *, programs: tuple[str, ...] = ALL_IN_ONE, settings: dict[str, str] | None = None
     ) -> None:
-        """Nothing is started yet; `settings` are `ODST_…` variables beside the impatient ones."""
+        """Nothing is started yet; `settings` are `ODST_…` variables beside the impatient ones.
+
+        Its programs are `preloaded` (see `shared.testing.preloaded`); set to False, they start as a user's do.
+        """
         self.name, self.folder = name, folder
         self.data = folder / "data"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.programs = (*programs, "services.api_gateway")
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Process] = {}
+        self.preloaded = can_fork()
         self.traps: dict[str, tuple[str, ...]] = {}
         self._clock: tuple[str, ...] = ()
         self.settings = {
@@ -71,10 +76,17 @@ class Instance:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ODST_")} | self.settings
         environment["PYTHONPATH"] = str(_REPOSITORY)
         for key in programs or tuple(program for program in self.programs if program not in self.processes):
-            command = [sys.executable, "-W", "ignore", "-m", *self._clock, *self.traps.get(key, ()), key.split("#")[0]]
-            with (self.folder / f"{key}.log").open("ab") as log:
-                self.processes[key] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            arguments = [*self.traps.get(key, ()), key.split("#")[0]]
+            self.processes[key] = self._run(arguments, environment, self.folder / f"{key}.log")
         return self
+
+    def _run(self, arguments: list[str], environment: dict[str, str], log: Path) -> Process:
+        # A clock is shifted before anything is imported that may keep the right one.
+        if self.preloaded and not self._clock:
+            return fork(arguments, environment, log)
+        command = [sys.executable, "-W", "ignore", "-m", *self._clock, *arguments]
+        with log.open("ab") as output:
+            return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def crash_once_at(self, point: str, program: str) -> Path:
         """From its next start on, let a program die at a point of `shared.testing.crashing`; the flag that is gone when it did."""
@@ -100,7 +112,7 @@ class Instance:
 
         def ready() -> bool:
             for name, process in self.processes.items():
-                assert process.poll() is None, f"{self.name}: {name} ended with {process.returncode}\n{self.log(name)[-3000:]}"
+                assert process.poll() is None, f"{self.name}: {name} ended with {process.poll()}\n{self.log(name)[-3000:]}"
             return bool(requests.get(f"{self.url}/readyz", timeout=10).status_code == requests.codes.ok)
 
         wait_for(ready, f"{self.name} is ready", deadline_seconds=deadline_seconds, tolerate=(requests.RequestException,))

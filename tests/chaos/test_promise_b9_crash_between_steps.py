@@ -8,17 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from shared.testing.instance import Instance
+from shared.testing.sites import start_together
 from shared.testing.waiting import wait_for
 
 
-def _pair(make_instance: Callable[..., Instance]) -> tuple[Instance, Instance]:
-    a, b = make_instance("A"), make_instance("B")
-    for instance in (a, b):
-        instance.start()
-    for instance in (a, b):
-        instance.wait_ready()
+def _registered(b: Instance, a: Instance) -> None:
+    start_together(a, b)
     b.join(a)
-    return a, b
 
 
 def _rings_heard(instance: Instance, correlation_id: str) -> int:
@@ -31,10 +27,9 @@ def _rings_heard(instance: Instance, correlation_id: str) -> int:
 @pytest.mark.parametrize("point", ["after-blob", "before-relay"])
 def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: killed between rename and commit, and between commit and announcement, at the origin: healed, announced once."""
-    a, b = _pair(make_instance)
-    a.stop("services")
+    a, b = make_instance("A"), make_instance("B")
     flag = a.crash_once_at(point, "services")
-    a.start("services").wait_ready()
+    _registered(b, a)
     data = point.encode() * 100_000
     a.upload("crash.pkg", data, **{"Ods-Correlation-Id": "upload-that-crashes"})
     wait_for(lambda: not flag.exists() and a.processes["services"].poll() is not None, f"it died {point}")
@@ -52,10 +47,9 @@ def test_a_crash_while_publishing_an_upload_is_healed(make_instance: Callable[..
 @pytest.mark.parametrize("point", ["after-blob", "before-relay"])
 def test_a_crash_while_publishing_a_transfer_is_healed(make_instance: Callable[..., Instance], point: str) -> None:
     """B9: the same at the receiving instance."""
-    a, b = _pair(make_instance)
-    b.stop("services")
+    a, b = make_instance("A"), make_instance("B")
     flag = b.crash_once_at(point, "services")
-    b.start("services").wait_ready()
+    _registered(b, a)
     data = point.encode() * 200_000
     a.uploaded(a.upload("crash.pkg", data))
     wait_for(lambda: not flag.exists() and b.processes["services"].poll() is not None, f"it died {point}")

@@ -18,6 +18,7 @@ import requests
 
 from shared.runtime.broker import PrivateBroker
 from shared.testing import raw_http
+from shared.testing.builders import some_bytes
 from shared.testing.event_stream import Follower
 from shared.testing.instance import Instance, free_port
 from shared.testing.peer import TestPeer
@@ -25,7 +26,7 @@ from shared.testing.tus import PART, create, offset_of
 from shared.testing.waiting import wait_for
 
 MIB = 1 << 20
-DATA = os.urandom(2 * MIB + 5)
+DATA = some_bytes(2 * MIB + 5)
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "odst.conf"
 HOP_BY_HOP = {"server", "date", "connection", "keep-alive", "transfer-encoding", "ods-correlation-id"}
 MAIN = """

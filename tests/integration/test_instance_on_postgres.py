@@ -15,10 +15,11 @@ def test_two_instances_on_postgresql_share_packages_and_survive_a_power_cut(
     make_instance: Callable[..., Instance], postgres: PrivatePostgres
 ) -> None:
     """What is uploaded at one is published at the other; after SIGKILL for all of its processes, B knows what it knew, and
-    bytes flow both ways again. No service keeps a SQLite file."""
+    bytes flow both ways again. No service keeps a SQLite file. Every program starts as a user starts it."""
     a = make_instance("A", settings={"ODST_DATABASE_URL": postgres.new_database()})
     b = make_instance("B", settings={"ODST_DATABASE_URL": postgres.new_database()}, programs=SEPARATE)
     for instance in (a, b):
+        instance.preloaded = False
         instance.start()
     for instance in (a, b):
         instance.wait_ready()

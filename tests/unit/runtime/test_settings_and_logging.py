@@ -147,12 +147,12 @@ def test_passwords_in_addresses_are_replaced(text: str, shown: str) -> None:
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Where the logs of this process go, as JSON lines; put back afterwards."""
     stream, root = io.StringIO(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     monkeypatch.setattr(runtime_logging.sys, "stderr", stream)
     runtime_logging.configure("test", "INFO", "json")
     yield stream
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 
