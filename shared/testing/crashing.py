@@ -93,13 +93,12 @@ def _within(function: Function, flag: Path) -> Function:
     return wrapped
 
 
-def _before_relay(relay: Function, flag: Path) -> Function:
-    def wrapped(outbox: Any) -> Any:
-        with outbox._database.read() as connection:
-            rows = connection.execute(outbox._table.select().where(outbox._table.c.type.in_(_RELAYED))).all()
-        if rows:
+def _before_relay(publish: Function, flag: Path) -> Function:
+    # Not the relay as a whole: one that is under way goes on with what is committed meanwhile.
+    def wrapped(publisher: Any, envelope: Any) -> None:
+        if envelope.type in _RELAYED:
             _die_if_flagged(flag)
-        return relay(outbox)
+        publish(publisher, envelope)
 
     return wrapped
 
@@ -115,7 +114,7 @@ def _after_relay(publish: Function, flag: Path) -> Function:
 
 POINTS: dict[str, tuple[Wrap, tuple[str, ...]]] = {
     "after-blob": (_after, ("shared.runtime.bytestore.filesystem:FilesystemByteStore.make_blob",)),
-    "before-relay": (_before_relay, (f"{_OUTBOX}:Outbox.relay",)),
+    "before-relay": (_before_relay, (f"{_OUTBOX}:publish_event",)),
     "after-relay": (_after_relay, (f"{_OUTBOX}:publish_event",)),
     "before-told": (_before, (f"{_NOTIFY}.deliveries:DatabaseDeliveries.make",)),
     "within-told": (_within, (f"{_NOTIFY}.deliveries:_insert",)),

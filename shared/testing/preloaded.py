@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _BECOME_PARENT_OF_ORPHANS = 36
 """PR_SET_CHILD_SUBREAPER of Linux's prctl."""
 
@@ -69,7 +70,9 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """See `Process`."""
         if self._returncode is None:
-            select.select([self._end], [], [], timeout)
+            end = select.poll()
+            end.register(self._end)
+            end.poll(None if timeout is None else timeout * 1000)
         returncode = self.poll()
         if returncode is None:
             raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
@@ -81,9 +84,15 @@ class Forked:
             os.kill(self.pid, signal.SIGTERM)
 
 
+@functools.cache
 def can_fork() -> bool:
-    """Whether this machine's kernel lets a process take orphans in."""
-    return sys.platform == "linux"
+    """Whether this machine's kernel lets a process take orphans in, and wait for their end."""
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError):
+        os.close(os.pidfd_open(os.getpid()))
+        return True
+    return False
 
 
 def fork(arguments: Sequence[str], environment: dict[str, str], log: Path) -> Forked:
@@ -98,20 +107,26 @@ class _Preloaded:
     def __init__(self, kind: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "shared.testing.preloader", kind],
-            env={name: value for name, value in os.environ.items() if not name.startswith("ODST_")},
+            cwd=_REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         atexit.register(self._end)
+        self._answer()
+
+    def _answer(self) -> bytes:
+        assert self._process.stdout
+        said = self._process.stdout.readline()
+        assert said, f"what the programs are forked off ended with {self._process.wait()}"
+        return said
 
     def fork(self, order: dict[str, object]) -> int:
         assert self._process.stdin
-        assert self._process.stdout
         # Only meanwhile: orphans of others are not ours.
         with _parent_of_orphans():
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
-            return int(self._process.stdout.readline())
+            return int(self._answer())
 
     def _end(self) -> None:
         with contextlib.suppress(OSError):

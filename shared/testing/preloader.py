@@ -35,6 +35,7 @@ def main(kind: str) -> None:
     for name in _NEEDED[kind]:
         importlib.import_module(name)
     gc.freeze()
+    _write(1, b"ready\n")
     with open(0, "rb", buffering=0, closefd=False) as orders:
         while line := orders.readline():
             if _fork_an_orphan():

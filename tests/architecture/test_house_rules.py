@@ -112,7 +112,8 @@ def test_the_client_needs_little() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     """Only the settings, what launches or is launched as a program, and the command line look at `os.environ`."""
-    allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py", "shared/testing/instance.py", "shared/testing/seeding.py"}
+    testing = {f"shared/testing/{name}.py" for name in ("instance", "preloader", "seeding")}
+    allowed = {"shared/runtime/settings.py", "shared/runtime/broker.py"} | testing
     readers = {relative(path) for path in python_files("services", "shared") if _reads_environment(parsed(path))}
 
     assert readers - allowed == set()
