@@ -13,7 +13,7 @@ from benchmarks.runner import Aim, Figures, Options, Report, quantile, tell
 from benchmarks.world import World, world
 from shared.contracts.events import Envelope, PeerRevokedV1
 from shared.core.errors import ServiceUnavailable
-from shared.runtime.bus.handles import publish_event
+from shared.runtime.bus.dispatcher import publish_event
 from shared.runtime.bus.rpc import RpcClient
 from shared.runtime.bus.settings import BusSettings
 from shared.testing.waiting import wait_for
