@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.notify.adapters import claims, digests, kept_events, pruning
 from services.notify.adapters.rows import attempt_of, delivery_of, delivery_row, secrets_of, subscription_of
 from services.notify.adapters.schema import ATTEMPTS, DELIVERIES, SUBSCRIPTIONS
+from services.notify.adapters.together import Together
 from services.notify.domain.channels import Message, Told
 from services.notify.domain.deliveries import Attempt, Claim, Delivery, DeliveryState
 from services.notify.domain.digests import Digest
@@ -39,6 +40,7 @@ class DatabaseDeliveries:
     def __init__(self, database: Database, secrets: SecretColumn, events: Outbox) -> None:
         """`database` is migrated; `secrets` are those of the subscriptions."""
         self._database, self._secrets, self._events = database, secrets, events
+        self._together = Together(database)
 
     def make(self, told: Told, choose: Callable[[Sequence[Subscription]], Sequence[Delivery]]) -> int:
         """Keep an event, and what `choose` wants delivered of it, in one transaction; how many deliveries are new."""
@@ -71,17 +73,20 @@ class DatabaseDeliveries:
 
     def settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Write what became of a claim, if it still is this worker's."""
-        with self._database.write(alone=outcome.disabled is not None) as connection:
-            subscription = claims.give_back(connection, claim)
-            if subscription is None:
-                return False
-            claims.write_outcome(connection, claim, outcome)
-            _write_digest(connection, claim, outcome)
-            if claims.is_as_claimed(subscription, claim):
-                self._write_consequences(connection, claim, outcome)
-            claims.compute_due(connection, claim.subscription.subscription_id)
-        if outcome.disabled:
+        settled = self._together.write(lambda connection: self._settle(connection, claim, outcome), alone=outcome.disabled is not None)
+        if settled and outcome.disabled:
             self._events.ring()
+        return settled
+
+    def _settle(self, connection: Connection, claim: Claim, outcome: Outcome) -> bool:
+        subscription = claims.give_back(connection, claim)
+        if subscription is None:
+            return False
+        claims.write_outcome(connection, claim, outcome)
+        _write_digest(connection, claim, outcome)
+        if claims.is_as_claimed(subscription, claim):
+            self._write_consequences(connection, claim, outcome)
+        claims.compute_due(connection, claim.subscription.subscription_id)
         return True
 
     def _write_consequences(self, connection: Connection, claim: Claim, outcome: Outcome) -> None:
