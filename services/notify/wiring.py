@@ -40,6 +40,7 @@ from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import About, Telling
 from services.notify.handlers.templates import Shaping, TemplateHandlers
 from services.notify.handlers.testing import Testing
+from services.notify.handlers.waiting import Waiting
 from services.notify.handlers.watching import WatchingHandlers
 from services.notify.ports import Sender
 from shared.contracts.events import Event
@@ -137,15 +138,15 @@ def build(settings: NotifySettings) -> Notify:
     delivering.ring = loop.ring
     about = About(RpcPackages(rpc))
     overlap = dt.timedelta(seconds=settings.webhook_secret_overlap_seconds)
-    subscribing = Subscribing(subscriptions, ways, loop.ring, _now, overlap, people)
+    subscribing, waiting = Subscribing(subscriptions, ways, loop.ring, _now, overlap, people), Waiting()
     return Notify(
         Telling(subscriptions, deliveries, about, loop.ring, settings.instance_name, _now, settings.pacing),
         Notices(people, _mailer(settings), composer if settings.smtp else None, settings.instance_name),
         subscribing,
         Replaying(subscribing, deliveries, about),
-        Testing(subscribing, subscriptions, settings.instance_name),
+        Testing(subscribing, subscriptions, settings.instance_name, waiting),
         TemplateHandlers(shaping, _now),
-        JamfDesk(subscriptions, subscribing, recording, settings.public_url, settings.instance_name),
+        JamfDesk(subscriptions, subscribing, recording, settings.public_url, settings.instance_name, waiting),
         DeliveryLog(deliveries),
         delivering,
         Owners(subscriptions, people, _now),

@@ -1,13 +1,13 @@
 """What people do with a Jamf Pro channel: try it, register this instance, compare, mend.
 
-`by_id` and `within` are as in `subscribing`.
+`by_id` and `within` are as in `subscribing`. Each asks the server for as long as a conversation may last: Locked, if others do so too.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from services.notify.domain.channels import Secrets
@@ -19,6 +19,7 @@ from services.notify.domain.jamf.records import PackageRecord, Write
 from services.notify.domain.subscriptions import Subscription
 from services.notify.handlers.recording import Recording
 from services.notify.handlers.subscribing import Subscribing
+from services.notify.handlers.waiting import Waiting
 from services.notify.ports import Subscriptions
 from shared.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.core.staging import read_tags
@@ -37,6 +38,7 @@ class JamfDesk:
     recording: Recording
     public_url: str
     instance: str
+    waiting: Waiting = field(default_factory=Waiting)
 
     def examine(self, subscription_id: str, by_id: str | None, within: Any) -> dict[str, Any]:
         """Try the connection step by step: `{items: [{step, ok, detail}]}`.
@@ -46,7 +48,8 @@ class JamfDesk:
             Conflict: CHANNEL_KIND_WRONG.
         """
         _, channel, secrets = self._opened(subscription_id, by_id, within)
-        return {"items": [asdict(one) for one in self.recording.servers.examine(channel, secrets)]}
+        with self.waiting.for_(channel.url):
+            return {"items": [asdict(one) for one in self.recording.servers.examine(channel, secrets)]}
 
     def register(self, subscription_id: str, by_id: str | None, within: Any, *, dry_run: bool) -> dict[str, Any]:
         """Make this instance a distribution point there: `{sent, writes}`. Done twice is done once.
@@ -58,7 +61,8 @@ class JamfDesk:
         """
         _, channel, secrets = self._opened(subscription_id, by_id, within)
         wish, is_dry = point_of(channel, secrets, self.public_url, self.instance), dry_run or channel.dry_run
-        return _report(channel, self.recording.register(channel, secrets, wish, dry_run=is_dry), sent=not is_dry)
+        with self.waiting.for_(channel.url):
+            return _report(channel, self.recording.register(channel, secrets, wish, dry_run=is_dry), sent=not is_dry)
 
     def record(self, subscription_id: str, name: str, by_id: str | None, within: Any, *, dry_run: bool) -> dict[str, Any]:
         """Make the record of one package right, or make it: `{sent, writes}`.
@@ -79,7 +83,8 @@ class JamfDesk:
         if not all(is_within(package, one) for one in limits):
             raise Forbidden("this package is outside of the staging tags within which you may", "NOT_ENTITLED")
         is_dry = dry_run or channel.dry_run
-        return _report(channel, self.recording.record(channel, secrets, here, dry_run=is_dry), sent=not is_dry)
+        with self.waiting.for_(channel.url):
+            return _report(channel, self.recording.record(channel, secrets, here, dry_run=is_dry), sent=not is_dry)
 
     def compare(self, subscription_id: str, after: str | None, by_id: str | None, within: Any) -> dict[str, Any]:
         """A page of differences between the records there and the files here, first by records, then by files: `{items, next}`.
@@ -92,14 +97,19 @@ class JamfDesk:
             OutsideFailed: if Jamf Pro does not answer.
         """
         subscription, channel, secrets = self._opened(subscription_id, by_id, within)
+        with self.waiting.for_(channel.url):
+            found, following = self._compared(subscription, channel, secrets, after)
+        return {"items": [asdict(one) | {"difference": one.difference.value} for one in found], "next": following}
+
+    def _compared(
+        self, subscription: Subscription, channel: JamfChannel, secrets: Secrets, after: str | None
+    ) -> tuple[Sequence[Drift], str | None]:
         side, _, place = (after or f"{_OF_RECORDS}~0").partition("~")
         if side == _OF_RECORDS and place.isascii() and place.isdecimal():
-            page = self._by_records(channel, secrets, int(place[:9]))
-        elif side == _OF_FILES:
-            page = self._by_files(subscription, channel, secrets, place or None)
-        else:
-            raise InvalidInput("this is no place in the comparison: take the `next` of the page before", "CURSOR_INVALID")
-        return {"items": [asdict(one) | {"difference": one.difference.value} for one in page[0]], "next": page[1]}
+            return self._by_records(channel, secrets, int(place[:9]))
+        if side == _OF_FILES:
+            return self._by_files(subscription, channel, secrets, place or None)
+        raise InvalidInput("this is no place in the comparison: take the `next` of the page before", "CURSOR_INVALID")
 
     def _opened(self, subscription_id: str, by_id: str | None, within: Any) -> tuple[Subscription, JamfChannel, Secrets]:
         found = self.subscribing.permitted(subscription_id, by_id, None if within is None else read_tags(within))

@@ -13,12 +13,10 @@ from services.notify.domain.signing import message_id
 from services.notify.handlers.describing import describe_attempt
 from services.notify.handlers.subscribing import Subscribing
 from services.notify.handlers.telling import delivery_of
+from services.notify.handlers.waiting import Waiting
 from services.notify.ports import Subscriptions
-from shared.core.errors import Locked
 
 TEST_TYPE = "webhook.test"
-MOST_AT_ONCE = 3
-"""In one process: whoever waits for a receiver answers nobody else meanwhile."""
 
 
 @dataclass
@@ -28,7 +26,7 @@ class Testing:
     subscribing: Subscribing
     subscriptions: Subscriptions
     instance: str
-    _under_way: set[str] = field(default_factory=set)
+    waiting: Waiting = field(default_factory=Waiting)
 
     def test(self, subscription_id: str, by_id: str | None, within: Any) -> dict[str, Any]:
         """Send a message of the type `webhook.test`, also to one that is paused or disabled; what came of it.
@@ -41,16 +39,11 @@ class Testing:
             Locked: if it is being tested, or too many are.
         """
         subscription = self.subscribing.permitted(subscription_id, by_id, within)
-        if subscription_id in self._under_way or len(self._under_way) >= MOST_AT_ONCE:
-            raise Locked("another test is under way: wait until it ends, which takes some seconds at most")
         now, event_id = self.subscribing.clock(), str(uuid.uuid4())
         told = Told(event_id, TEST_TYPE, now, self.instance, {"subscription_id": subscription_id, "description": subscription.description})
         secrets = self.subscriptions.secrets_of(subscription_id)
         claim = Claim(delivery_of(subscription, told, now), subscription, Health(), 0, now, secrets)
-        self._under_way.add(subscription_id)
-        try:
+        with self.waiting.for_(f"a test of {subscription_id}", alone=True):
             answer = self.subscribing.senders[subscription.channel.kind].send(claim)
-        finally:
-            self._under_way.discard(subscription_id)
         attempt = judge(claim, answer, self.subscribing.clock(), 0).attempt
         return {"message_id": message_id(event_id), "delivered": answer.is_success, **describe_attempt(attempt)}
