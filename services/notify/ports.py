@@ -25,7 +25,11 @@ class Subscriptions(Protocol):
     """Subscriptions, kept."""
 
     def add(self, subscription: Subscription, secrets: Secrets) -> None:
-        """Keep a new one, its secrets encrypted."""
+        """Keep a new one, its secrets encrypted.
+
+        Raises:
+            Conflict: SUBSCRIPTIONS_FULL.
+        """
 
     def all(self) -> Sequence[Subscription]:
         """All of them, newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from services.notify.adapters.claims import DISABLED_TEXT, NARROWED_TEXT, fail_waiting, set_due
 from services.notify.adapters.rows import health_row, secrets_of, secrets_text, subscription_of, subscription_row
@@ -13,10 +13,13 @@ from services.notify.adapters.schema import DELIVERIES, SUBSCRIPTIONS
 from services.notify.domain.channels import Secrets
 from services.notify.domain.deliveries import Health
 from services.notify.domain.subscriptions import Changed, Subscription, SubscriptionState
-from shared.core.errors import NotFound
+from shared.core.errors import Conflict, NotFound
 from shared.runtime.database import Database
 from shared.runtime.outbox import Outbox
 from shared.runtime.secret_columns import SecretColumn
+
+MOST_SUBSCRIPTIONS = 10_000
+"""Each makes a row of each event that it wants."""
 
 
 class DatabaseSubscriptions:
@@ -29,7 +32,9 @@ class DatabaseSubscriptions:
     def add(self, subscription: Subscription, secrets: Secrets) -> None:
         """Keep a new one, its secrets encrypted."""
         encrypted = self._secrets.encrypt(secrets_text(secrets), subscription.subscription_id)
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
+            if (connection.scalar(select(func.count()).select_from(SUBSCRIPTIONS)) or 0) >= MOST_SUBSCRIPTIONS:
+                raise Conflict(f"there are {MOST_SUBSCRIPTIONS} subscriptions, and no more: end some of them", "SUBSCRIPTIONS_FULL")
             connection.execute(insert(SUBSCRIPTIONS).values(subscription_row(subscription) | {"encrypted_secret": encrypted}))
 
     def all(self) -> Sequence[Subscription]:

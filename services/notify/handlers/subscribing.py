@@ -64,6 +64,7 @@ class Subscribing:
 
         Raises:
             Forbidden: ADDRESS_NOT_YOURS, for mail to others by somebody who is narrowed.
+            Conflict: SUBSCRIPTIONS_FULL.
             InvalidInput: CHANNEL_INVALID and finer codes of the channel, EVENT_PATTERN_INVALID, FILTER_INVALID, TAG_INVALID, TEXT_INVALID.
         """
         if (url is None) == (channel is None):

@@ -276,3 +276,16 @@ def test_the_log_is_read_in_pages_and_by_what_is_looked_for(desk: Desk) -> None:
     for after, filters in [("nonsense", {}), (None, {"state": "lost"})]:
         with pytest.raises(InvalidInput):
             desk.log.listed(9, after, filters)
+
+
+def test_there_are_not_more_subscriptions_than_can_be_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may subscribe cannot have each event make rows without end."""
+    monkeypatch.setattr("services.notify.adapters.subscriptions.MOST_SUBSCRIPTIONS", 2)
+    for name in ("s1", "s2"):
+        desk.add(name)
+
+    with pytest.raises(Conflict) as caught:
+        desk.subscribing.subscribe("https://hooks.example/x", ["*"], "ada")
+
+    assert caught.value.code == "SUBSCRIPTIONS_FULL"
+    assert len(desk.subscriptions.all()) == 2
