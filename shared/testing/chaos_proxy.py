@@ -77,6 +77,8 @@ class ChaosProxy:
                 client.close()
                 continue
             target.settimeout(None)
+            # What is under way when a link is cut is sent again; the kernel would let many megabytes be under way to a busy process.
+            target.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BLOCK)
             with self._lock:
                 self._open |= {client, target}
             threading.Thread(target=self._pump, args=(client, target), kwargs={"comes": False}, daemon=True).start()
