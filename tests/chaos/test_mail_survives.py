@@ -32,7 +32,7 @@ def test_a_digest_is_one_mail_wherever_notify_is_killed(
     """Two events are gathered, a third comes when the mail is written: all tries of the first mail are the same bytes under one Message-ID,
     the third event is in another mail, and all three are delivered."""
     with mail_server(authority) as server:
-        settings = IMPATIENT | variables(server, authority) | {"ODST_MAIL_COLLECT_SECONDS": "120"}
+        settings = IMPATIENT | variables(server, authority) | {"ODST_MAIL_COLLECT_SECONDS": "120", "ODST_SMTP_TOTAL_SECONDS": "4.5"}
         lone = Lone(make_instance("N", programs=(NOTIFY,), settings=settings | kept_in(new_database, kind)))
         lone.begin_at(hour=8, minute=5)
         lone.live()
